@@ -1,0 +1,238 @@
+# ruff: noqa: SLF001 - the one file that may use the private names of another project (see below)
+"""What the local AWS process (ministack) lacks for this product, filled through its own registries.
+
+The only file that may use that process' private names: they are asserted at start, and their effects
+are contract-tested over HTTP, so that an upgrade fails here by name and not as a wrong answer in the
+product. Each gap is one class with `install`; a warm pool or an alarm ticker is one more class in `_GAPS`.
+"""
+
+import importlib
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from typing import Any, Final, TypeAlias
+from xml.sax.saxutils import escape
+
+from parjanya_dagster.core.errors import ConfigError
+
+Application: TypeAlias = Callable[[dict[str, Any], Any, Any], Awaitable[None]]  # ASGI 3
+Instance: TypeAlias = dict[str, Any]
+Group: TypeAlias = dict[str, Any]
+Response: TypeAlias = tuple[int, dict[str, str], bytes]
+
+TESTED_VERSION: Final = "1.5.33"
+ACTIVITIES_KEPT: Final = 100
+
+_REQUIRED: Final[dict[str, tuple[str, ...]]] = {
+    "ministack.app": ("app", "_build_persistence_save_dict", "_load_persisted_state"),
+    "ministack.core.persistence": ("save_all",),
+    "ministack.services.autoscaling": (
+        "_ACTION_MAP",
+        "_asgs",
+        "_error",
+        "_p",
+        "_parse_member_list",
+        "_reconcile_instances",
+        "_set_desired_capacity",
+        "_xml",
+        "new_uuid",
+        "now_iso",
+    ),
+    "ministack.services.dynamodb": ("stream_start_position",),
+    "ministack.services.lambda_svc": ("_dynamodb_stream_positions", "_ensure_poller", "_iter_all_esms"),
+}
+
+
+def load_application() -> Application:
+    """Import the local AWS process, fill its gaps and return its ASGI application.
+
+    The environment must be complete before: its modules read it when they are imported.
+
+    Raises:
+        ConfigError: another version is installed, and a private name used here is gone.
+    """
+    modules = {name: importlib.import_module(name) for name in _REQUIRED}
+    missing = [
+        f"{name}.{attribute}"
+        for name, attributes in _REQUIRED.items()
+        for attribute in attributes
+        if not hasattr(modules[name], attribute)
+    ]
+    if missing:
+        raise ConfigError(
+            f"ministack {version('ministack')} lacks {', '.join(missing)}: "
+            f"install ministack=={TESTED_VERSION}, or adapt parjanya_dagster/local/gaps.py",
+        )
+    for gap in _GAPS:
+        gap(modules).install()
+    application: Application = modules["ministack.app"].app
+    return application
+
+
+def save_state() -> None:
+    """Write every service's state to the state directory; a file is replaced whole or not at all."""
+    application = importlib.import_module("ministack.app")
+    importlib.import_module("ministack.core.persistence").save_all(application._build_persistence_save_dict())
+
+
+class _InstanceProtection:
+    """Auto Scaling: protection, terminate, activities, scale-in that respects protection, a real maximum."""
+
+    def __init__(self, modules: dict[str, Any]) -> None:
+        self._service = modules["ministack.services.autoscaling"]
+        self._grow = self._service._reconcile_instances
+        self._set_desired = self._service._set_desired_capacity
+
+    def install(self) -> None:
+        """Replace the resize step and register the missing actions."""
+        self._service._reconcile_instances = self._resize
+        self._service._ACTION_MAP.update(
+            SetDesiredCapacity=self._set_desired_capacity,
+            SetInstanceProtection=self._set_instance_protection,
+            TerminateInstanceInAutoScalingGroup=self._terminate_instance,
+            DescribeScalingActivities=self._describe_activities,
+        )
+
+    def _resize(self, group: Group) -> None:
+        instances: list[Instance] = group["Instances"]
+        for instance in reversed(instances.copy()):
+            if len(instances) <= group["DesiredCapacity"]:
+                break
+            if not instance["ProtectedFromScaleIn"]:
+                instances.remove(instance)
+                self._record(group, f"Terminating EC2 instance: {instance['InstanceId']}")
+        if len(instances) < group["DesiredCapacity"]:
+            known = len(instances)
+            self._grow(group)
+            for instance in instances[known:]:
+                self._record(group, f"Launching a new EC2 instance: {instance['InstanceId']}")
+
+    def _set_desired_capacity(self, parameters: dict[str, Any]) -> Response:
+        group = self._group(parameters)
+        desired = int(self._service._p(parameters, "DesiredCapacity") or 0)
+        if group is not None:
+            for bound, word, wrong in (
+                ("MaxSize", "above max", desired > group["MaxSize"]),
+                ("MinSize", "below min", desired < group["MinSize"]),
+            ):
+                if wrong:
+                    return self._invalid(
+                        f"New SetDesiredCapacity value {desired} is {word} value {group[bound]} "
+                        "for the AutoScalingGroup.",
+                    )
+        response: Response = self._set_desired(parameters)
+        return response
+
+    def _set_instance_protection(self, parameters: dict[str, Any]) -> Response:
+        group = self._group(parameters)
+        if group is None:
+            return self._invalid("AutoScalingGroup name not found - null")
+        members = {instance["InstanceId"]: instance for instance in group["Instances"]}
+        wanted = self._service._parse_member_list(parameters, "InstanceIds")
+        for instance_id in wanted:
+            if instance_id not in members:
+                name = group["AutoScalingGroupName"]
+                return self._invalid(f"The instance {instance_id} is not part of Auto Scaling group {name}.")
+        for instance_id in wanted:
+            members[instance_id]["ProtectedFromScaleIn"] = (
+                self._service._p(parameters, "ProtectedFromScaleIn") == "true"
+            )
+        self._resize(group)  # a scale-in that protection held back happens now, as it does on AWS
+        return self._answer("SetInstanceProtection", "")
+
+    def _terminate_instance(self, parameters: dict[str, Any]) -> Response:
+        instance_id = self._service._p(parameters, "InstanceId")
+        decrement = self._service._p(parameters, "ShouldDecrementDesiredCapacity") == "true"
+        for group in self._service._asgs.values():
+            for instance in group["Instances"]:
+                if instance["InstanceId"] != instance_id:
+                    continue
+                if decrement and group["DesiredCapacity"] <= group["MinSize"]:
+                    return self._invalid(
+                        "Currently, desiredSize equals minSize. Terminating instance without replacement "
+                        "will violate group's min size constraint.",
+                    )
+                group["Instances"].remove(instance)
+                group["DesiredCapacity"] -= decrement
+                activity = self._record(group, f"Terminating EC2 instance: {instance_id}")
+                self._resize(group)
+                return self._answer(
+                    "TerminateInstanceInAutoScalingGroup", f"<Activity>{_xml(activity)}</Activity>"
+                )
+        return self._invalid(
+            f"Instance Id not found - No managed instance found for instance ID: {instance_id}"
+        )
+
+    def _describe_activities(self, parameters: dict[str, Any]) -> Response:
+        group = self._group(parameters)
+        groups = list(self._service._asgs.values()) if group is None else [group]
+        members = "".join(
+            f"<member>{_xml(activity)}</member>"
+            for each in groups
+            for activity in each.get("ParjanyaActivities", ())
+        )
+        return self._answer("DescribeScalingActivities", f"<Activities>{members}</Activities>")
+
+    def _record(self, group: Group, description: str) -> dict[str, str]:
+        now = self._service.now_iso()
+        activity = {
+            "ActivityId": self._service.new_uuid(),
+            "AutoScalingGroupName": group["AutoScalingGroupName"],
+            "Description": description,
+            "Cause": f"At {now} the group's desired capacity is {group['DesiredCapacity']}.",
+            "StartTime": now,
+            "EndTime": now,
+            "StatusCode": "Successful",
+            "Progress": "100",
+        }
+        # kept in the group's own record, and therefore saved and deleted with it
+        group["ParjanyaActivities"] = [activity, *group.get("ParjanyaActivities", [])][:ACTIVITIES_KEPT]
+        return activity
+
+    def _group(self, parameters: dict[str, Any]) -> Group | None:
+        group: Group | None = self._service._asgs.get(self._service._p(parameters, "AutoScalingGroupName"))
+        return group
+
+    def _invalid(self, message: str) -> Response:
+        response: Response = self._service._error("ValidationError", escape(message))
+        return response
+
+    def _answer(self, action: str, inner: str) -> Response:
+        response: Response = self._service._xml(
+            200, f"{action}Response", f"<{action}Result>{inner}</{action}Result>"
+        )
+        return response
+
+
+class _StreamMappings:
+    """Lambda: after a restart a stream starts at zero again, but a mapping keeps its old position.
+
+    Without this the first records after a restart, as many as there ever were before it, are skipped.
+    """
+
+    def __init__(self, modules: dict[str, Any]) -> None:
+        self._application = modules["ministack.app"]
+        self._functions = modules["ministack.services.lambda_svc"]
+        self._tables = modules["ministack.services.dynamodb"]
+        self._load = self._application._load_persisted_state
+
+    def install(self) -> None:
+        """Run after the state has been loaded, before the first request is answered."""
+        self._application._load_persisted_state = self._load_and_rewind
+
+    def _load_and_rewind(self) -> None:
+        self._load()
+        for account, region, mapping in self._functions._iter_all_esms():
+            source = mapping.get("EventSourceArn", "")
+            if ":dynamodb:" not in source:
+                continue
+            table = source.split("/")[1]
+            oldest = self._tables.stream_start_position(table, account_id=account, region=region)
+            self._functions._dynamodb_stream_positions.set_scoped(account, region, mapping["UUID"], oldest)
+            self._functions._ensure_poller()
+
+
+_GAPS: Final = (_InstanceProtection, _StreamMappings)
+
+
+def _xml(fields: dict[str, str]) -> str:
+    return "".join(f"<{name}>{escape(value)}</{name}>" for name, value in fields.items())
