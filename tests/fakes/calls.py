@@ -1,0 +1,80 @@
+"""What was called on the fakes, and the failures a test asks for.
+
+One journal is shared by every fake of a platform, so that a test can say "the second cycle writes
+nothing", or "crash after this side effect", without a patch.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+WRITES: Final = frozenset(
+    {
+        "images.create",
+        "images.write",
+        "images.put_facts",
+        "images.put_result",
+        "queue.send",
+        "queue.delete",
+        "queue.extend",
+        "objects.put",
+        "buckets.ensure",
+        "control.register_tenant",
+        "control.put_token",
+        "control.publish_policy",
+        "control.beat",
+        "control.remember_empty_readings",
+        "control.take_lease",
+        "fleet.set_desired",
+    }
+)
+
+
+@dataclass(slots=True)
+class _Failure:
+    error: BaseException
+    times: int
+    after: bool
+
+
+class Calls:
+    """Journal of calls, named `port.method`."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._failures: dict[str, _Failure] = {}
+
+    @property
+    def writes(self) -> list[str]:
+        """Names of the calls that may change the outside, in order."""
+        return [name for name in self.names if name in WRITES]
+
+    def count(self, name: str) -> int:
+        """Return how often `name` was called."""
+        return self.names.count(name)
+
+    def clear(self) -> None:
+        """Forget what was called; asked-for failures stay."""
+        self.names.clear()
+
+    def fail(self, name: str, error: BaseException, *, times: int = 1, after: bool = False) -> None:
+        """Raise `error` in the next `times` calls of `name`, before their effect.
+
+        With `after`, the effect happens first: a crash right behind it, or an answer that got lost.
+        """
+        self._failures[name] = _Failure(error, times, after)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Record one call around its effect."""
+        self.names.append(name)
+        failure = self._failures.get(name)
+        fails = failure is not None and failure.times > 0
+        if failure is not None and fails:
+            failure.times -= 1
+            if not failure.after:
+                raise failure.error
+        yield
+        if failure is not None and fails:
+            raise failure.error

@@ -1,0 +1,64 @@
+"""The indexes of the images table, as they lag on AWS.
+
+A write becomes visible in an index some time after it is visible in the table. Code that trusts an
+index instead of re-reading the row passes every test against an index that does not lag.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from heapq import nsmallest
+
+from parjanya_dagster.core.truth.identity import ImageKey
+from parjanya_dagster.core.truth.row import ImageRow, Lane
+
+_EVER = datetime.max.replace(tzinfo=UTC)
+
+
+class LaggingIndex:
+    """`gap`, `outstanding` and `listing`, `lag` behind the table."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self.lag = timedelta(0)
+        self._clock = clock
+        self._waiting: deque[tuple[datetime, ImageRow]] = deque()
+        self._gaps: dict[Lane, dict[ImageKey, datetime]] = {lane: {} for lane in Lane}
+        self._outstanding: dict[ImageKey, datetime] = {}
+        self._listed: dict[str, set[str]] = {}
+
+    def put(self, row: ImageRow) -> None:
+        """Let `row` become visible after the lag."""
+        self._waiting.append((self._clock() + self.lag, row))
+
+    def gaps(self, lane: Lane, due_before: datetime, limit: int) -> list[ImageKey]:
+        """Return keys due before a time, earliest first."""
+        self._catch_up()
+        return _earliest(self._gaps[lane], due_before, limit)
+
+    def outstanding(self, sent_before: datetime, limit: int) -> list[ImageKey]:
+        """Return keys of jobs sent before a time, earliest first."""
+        self._catch_up()
+        return _earliest(self._outstanding, sent_before, limit)
+
+    def listed(self, tenant_id: str, limit: int, before_image_id: str | None) -> list[ImageKey]:
+        """Return a tenant's keys, newest first."""
+        self._catch_up()
+        newest_first = sorted(self._listed.get(tenant_id, ()), reverse=True)
+        older = [each for each in newest_first if before_image_id is None or each < before_image_id]
+        return [ImageKey(tenant_id=tenant_id, image_id=image_id) for image_id in older[:limit]]
+
+    def _catch_up(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._clock():
+            _, row = self._waiting.popleft()
+            for by_key in (*self._gaps.values(), self._outstanding):
+                by_key.pop(row.key, None)
+            if row.is_gap and row.due_at is not None:
+                self._gaps[row.lane][row.key] = row.due_at
+            if row.has_outstanding_intent:
+                self._outstanding[row.key] = row.intent_at or _EVER
+            self._listed.setdefault(row.key.tenant_id, set()).add(row.key.image_id)
+
+
+def _earliest(by_key: dict[ImageKey, datetime], before: datetime, limit: int) -> list[ImageKey]:
+    early = ((at, key) for key, at in by_key.items() if at < before)
+    return [key for _, key in nsmallest(limit, early)]

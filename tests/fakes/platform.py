@@ -1,0 +1,76 @@
+"""A whole platform of fakes that share one clock and one journal of calls."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+
+from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.core.names import Names
+from parjanya_dagster.core.reconcile.capacity import CapacityLimits
+from parjanya_dagster.core.reconcile.limits import Limits
+from tests.builders import NAMES, NOON
+from tests.fakes.calls import Calls
+from tests.fakes.clock import FakeClock
+from tests.fakes.control import FakeControlStore
+from tests.fakes.fleet import FakeFleet
+from tests.fakes.images import FakeImageStore
+from tests.fakes.objects import FakeObjectStore, FakeTenantBuckets
+from tests.fakes.queue import FakeIntentQueue
+from tests.fakes.reader import FakeImageReader
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakePlatform:
+    """The fakes under their own types; `platform()` is what the product sees."""
+
+    clock: FakeClock
+    names: Names
+    calls: Calls
+    images: FakeImageStore
+    queue: FakeIntentQueue
+    objects: FakeObjectStore
+    buckets: FakeTenantBuckets
+    control: FakeControlStore
+    fleet: FakeFleet
+    reader: FakeImageReader
+    limits: Limits = field(default_factory=Limits)
+    capacity: CapacityLimits = field(default_factory=CapacityLimits)
+    plane: str = "lambda"
+    _serial: "count[int]" = field(default_factory=lambda: count(1))
+
+    def platform(self) -> Platform:
+        """Return the ports as the product takes them."""
+        return Platform(
+            names=self.names,
+            images=self.images,
+            queue=self.queue,
+            objects=self.objects,
+            buckets=self.buckets,
+            control=self.control,
+            fleet=self.fleet,
+            reader=self.reader,
+            limits=self.limits,
+            capacity=self.capacity,
+            clock=self.clock,
+            entropy=lambda size: next(self._serial).to_bytes(size, "big"),
+            plane=self.plane,
+        )
+
+
+def a_fake_platform(*, now: datetime = NOON, plane: str = "lambda") -> FakePlatform:
+    """Return an empty platform of fakes at `now`."""
+    clock = FakeClock(now)
+    calls = Calls()
+    return FakePlatform(
+        clock=clock,
+        names=NAMES,
+        calls=calls,
+        images=FakeImageStore(clock, calls),
+        queue=FakeIntentQueue(clock, calls),
+        objects=FakeObjectStore(clock, calls),
+        buckets=FakeTenantBuckets(NAMES, calls),
+        control=FakeControlStore(calls),
+        fleet=FakeFleet(clock, calls),
+        reader=FakeImageReader(calls),
+        plane=plane,
+    )
