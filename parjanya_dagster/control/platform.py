@@ -1,0 +1,47 @@
+"""The platform as one process sees it: the ports, and the names, limits, clock and entropy they work with.
+
+`wiring` builds it once per entry point; tests and the simulator build it from fakes. Functions of
+`control` take it whole, so that adding a port never changes a signature.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from parjanya_dagster.core.names import Names
+from parjanya_dagster.core.ports import (
+    ControlStore,
+    Fleet,
+    ImageReader,
+    ImageStore,
+    IntentQueue,
+    ObjectStore,
+    TenantBuckets,
+)
+from parjanya_dagster.core.reconcile.capacity import CapacityLimits
+from parjanya_dagster.core.reconcile.limits import Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """Everything one process works with.
+
+    Args:
+        clock: returns aware UTC now.
+        entropy: returns that many random bytes.
+        plane: this process' plane, `lambda`, `dagster` or `cli`; its heartbeat's name.
+    """
+
+    names: Names
+    images: ImageStore
+    queue: IntentQueue
+    objects: ObjectStore
+    buckets: TenantBuckets
+    control: ControlStore
+    fleet: Fleet
+    reader: ImageReader
+    limits: Limits
+    capacity: CapacityLimits
+    clock: Callable[[], datetime]
+    entropy: Callable[[int], bytes]
+    plane: str

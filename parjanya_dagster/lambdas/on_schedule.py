@@ -1,0 +1,32 @@
+"""Lambda: every minute → reconcile everything that diverges, whatever the stream did or did not say."""
+
+from functools import cache
+from typing import Any
+
+from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.reconcile import reconcile_world
+from parjanya_dagster.telemetry import configure_logging, event_logger
+from parjanya_dagster.wiring import platform_from_environment
+
+LOG = event_logger("parjanya.on_schedule")
+
+
+@cache
+def _platform() -> Platform:
+    configure_logging()
+    return platform_from_environment("lambda")
+
+
+def handler(_event: dict[str, Any], _context: object = None) -> dict[str, int]:
+    """Run one sweep."""
+    cycle = reconcile_world(_platform())
+    counts = dict(cycle.applied.counts) if cycle.applied else {}
+    LOG.info(
+        "world_reconciled",
+        extra={
+            "actions": counts,
+            "faults": cycle.applied.faults if cycle.applied else [],
+            "blind": cycle.applied.blind if cycle.applied else [],
+        },
+    )
+    return counts

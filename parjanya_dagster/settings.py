@@ -1,0 +1,45 @@
+"""Settings from the environment, read once per entry point; every fault is reported together."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from parjanya_dagster.core.errors import ConfigError
+
+
+class Settings(BaseSettings):
+    """What an entry point needs to know; names of AWS resources follow from prefix and account.
+
+    Environment: each field as PARJANYA_<NAME>.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PARJANYA_", frozen=True, extra="ignore")
+
+    prefix: str = Field(default="parjanya-local", pattern=r"^[a-z][a-z0-9-]{1,20}$")
+    account: str = Field(default="000000000000", pattern=r"^[0-9]{12}$")
+    region: str = "us-east-1"
+    home: Path = Path(".parjanya")
+    engine: str = "cpu"
+    max_instances: int = Field(default=4, ge=1, le=100)
+    seconds_per_image: float = Field(default=0.25, gt=0)
+    queue_quiet_s: int = Field(default=120, ge=1)
+    visibility_s: int = Field(default=180, ge=2, le=43_200)
+    longest_micro_batch_s: int = Field(default=60, ge=1)
+    headless_after_s: int = Field(default=30, ge=0)
+    upload_origins: str = "http://127.0.0.1:*,http://localhost:*"
+
+
+def load_settings() -> Settings:
+    """Return the settings in the environment.
+
+    Raises:
+        ConfigError: any of them is invalid; the message lists every one.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        named = [(f"PARJANYA_{str(fault['loc'][0]).upper()}", fault["msg"]) for fault in error.errors()]
+        faults = "; ".join(f"{name}={os.environ.get(name)!r}: {message}" for name, message in named)
+        raise ConfigError(f"settings are invalid: {faults}") from error

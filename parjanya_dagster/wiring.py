@@ -1,0 +1,64 @@
+"""The composition root: ports meet their edges here and nowhere else."""
+
+import os
+from datetime import UTC, datetime, timedelta
+
+from parjanya_dagster.aws.clients import Clients
+from parjanya_dagster.aws.control_dynamodb import DynamoControlStore
+from parjanya_dagster.aws.execution_asg import AutoScalingFleet
+from parjanya_dagster.aws.intent_sqs import SqsIntentQueue
+from parjanya_dagster.aws.tenant_buckets import S3TenantBuckets
+from parjanya_dagster.aws.truth_dynamodb import DynamoImageStore
+from parjanya_dagster.aws.truth_s3 import S3ObjectStore
+from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.core.names import Names
+from parjanya_dagster.core.reconcile.capacity import CapacityLimits
+from parjanya_dagster.core.reconcile.limits import Limits
+from parjanya_dagster.imaging.decoder import Decoder
+from parjanya_dagster.settings import Settings, load_settings
+
+
+def platform_from_environment(plane: str) -> Platform:
+    """Return the platform of this process, from PARJANYA_* and the usual AWS environment.
+
+    Args:
+        plane: `lambda`, `dagster`, `worker`, `web` or `cli`.
+
+    Raises:
+        ConfigError: settings are invalid or contradict each other.
+    """
+    return platform_from(load_settings(), plane=plane)
+
+
+def platform_from(settings: Settings, *, plane: str) -> Platform:
+    """Return the platform these settings describe.
+
+    Raises:
+        ConfigError: limits contradict each other.
+    """
+    names = Names(prefix=settings.prefix, account=settings.account)
+    clients = Clients(region=settings.region)
+    return Platform(
+        names=names,
+        images=DynamoImageStore(clients.dynamodb, table=names.images_table),
+        queue=SqsIntentQueue(
+            clients.sqs, queue=names.intents_queue, dead_letter_queue=names.dead_letter_queue
+        ),
+        objects=S3ObjectStore(clients.s3),
+        buckets=S3TenantBuckets(clients.s3, names=names, origins=settings.upload_origins.split(",")),
+        control=DynamoControlStore(clients.dynamodb, table=names.control_table),
+        fleet=AutoScalingFleet(clients.autoscaling, group=names.gpu_group),
+        reader=Decoder(),
+        limits=Limits(
+            queue_quiet=timedelta(seconds=settings.queue_quiet_s),
+            reading_gap=timedelta(seconds=settings.queue_quiet_s * 3 / 4),
+            visibility=timedelta(seconds=settings.visibility_s),
+            longest_micro_batch=timedelta(seconds=settings.longest_micro_batch_s),
+        ),
+        capacity=CapacityLimits(
+            seconds_per_image=settings.seconds_per_image, max_instances=settings.max_instances
+        ),
+        clock=lambda: datetime.now(tz=UTC),
+        entropy=os.urandom,
+        plane=plane,
+    )
