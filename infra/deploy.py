@@ -1,0 +1,174 @@
+"""Deploy Parjanya's stacks in order: `python -m infra.deploy`, or `deploy` from code.
+
+The same templates and the same calls against AWS and against the local process. Safe to repeat and to
+interrupt; what has not changed is skipped. Success means that the effects were seen, not that a stack
+said CREATE_COMPLETE.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.package import CodeArchive, package_code
+from infra.preflight import assert_effects
+from infra.stacks import Stack, deploy_stack
+from parjanya_dagster.core.errors import ParjanyaError
+from parjanya_dagster.core.names import Names
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+STACKS: Final = ("truth", "intent", "execution", "belief", "control")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploySettings:
+    """What differs between deployments.
+
+    Args:
+        prefix: names of everything start with it.
+        image_id: AMI of the workers.
+        subnets: subnets of the workers, at least one.
+        instance_type: type of the workers.
+        max_instances: the fleet's upper limit.
+        layer_arn: layer with third-party libraries; empty where the functions' host has them.
+        require_tls: refuse calls without TLS; False only for an endpoint on the same machine.
+        known_differences: effects that the endpoint is known not to show, e.g. `control-table.ttl`.
+        code: archive of the functions; by default the installed package.
+        timeout_s: seconds for everything together.
+    """
+
+    prefix: str
+    image_id: str
+    subnets: tuple[str, ...]
+    instance_type: str = "g6e.xlarge"
+    max_instances: int = 4
+    layer_arn: str = ""
+    require_tls: bool = True
+    known_differences: frozenset[str] = frozenset()
+    code: CodeArchive | None = field(default=None, repr=False)
+    timeout_s: float = 1800.0
+
+
+def deploy(
+    session: boto3.Session,
+    settings: DeploySettings,
+    *,
+    endpoint_url: str | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> dict[str, str]:
+    """Deploy all stacks and return their outputs in one dict.
+
+    Args:
+        session: credentials and region; needs the rights to make everything in the templates.
+        settings: what differs between deployments.
+        endpoint_url: None for AWS.
+        progress: told one line per step.
+
+    Raises:
+        ConfigError: a stack failed (which resource and why), or an effect is not what the template says.
+        UnavailableError: `timeout_s` passed.
+    """
+    deadline = time.monotonic() + settings.timeout_s
+    cloudformation = session.client("cloudformation", endpoint_url=endpoint_url)
+    account = session.client("sts", endpoint_url=endpoint_url).get_caller_identity()["Account"]
+    names = Names(prefix=settings.prefix, account=account)
+    code = settings.code or package_code()
+    values = _parameters(settings, names, code)
+    outputs: dict[str, str] = {}
+    for layer in STACKS:
+        started = time.monotonic()
+        template = (TEMPLATES / f"{layer}.yaml").read_text()
+        wanted = {**values, **outputs}
+        stack = Stack(
+            name=f"{settings.prefix}-{layer}",
+            template=template,
+            parameters={name: wanted[name] for name in _parameter_names(template) if name in wanted},
+        )
+        changed, stack_outputs = deploy_stack(cloudformation, stack, deadline=deadline)
+        outputs |= stack_outputs
+        if layer == "truth" and _upload(session, names.artifacts_bucket, code, endpoint_url):
+            progress(f"code    {code.key}, {len(code.body) // 1024} KiB uploaded")
+        progress(f"{layer:<9} {'deployed' if changed else 'unchanged'} ({time.monotonic() - started:.1f} s)")
+    for difference in assert_effects(
+        session, names, endpoint_url=endpoint_url, known_differences=settings.known_differences
+    ):
+        progress(f"known difference of this endpoint: {difference}")
+    return outputs
+
+
+def _parameters(settings: DeploySettings, names: Names, code: CodeArchive) -> dict[str, str]:
+    return {
+        "Prefix": settings.prefix,
+        "ImageId": settings.image_id,
+        "Subnets": ",".join(settings.subnets),
+        "InstanceType": settings.instance_type,
+        "MaxInstances": str(settings.max_instances),
+        "LayerArn": settings.layer_arn,
+        "RequireTls": "true" if settings.require_tls else "false",
+        "CodeBucket": names.artifacts_bucket,
+        "CodeKey": code.key,
+    }
+
+
+def _parameter_names(template: str) -> list[str]:
+    """Return the names in the template's `Parameters:` block, which our templates keep at two spaces."""
+    block = template.partition("\nParameters:\n")[2]
+    names = []
+    for line in block.splitlines():
+        if line and not line.startswith(" "):
+            break
+        if line.startswith("  ") and line[2:3].isalpha():
+            names.append(line.strip().rstrip(":"))
+    return names
+
+
+def _upload(session: boto3.Session, bucket: str, code: CodeArchive, endpoint_url: str | None) -> bool:
+    """Put the code archive where the functions are created from, unless it is there already."""
+    s3 = session.client("s3", endpoint_url=endpoint_url)
+    try:
+        s3.head_object(Bucket=bucket, Key=code.key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"404", "NoSuchKey", "NotFound"}:
+            raise
+        s3.put_object(Bucket=bucket, Key=code.key, Body=code.body)
+        return True
+    return False
+
+
+def main() -> None:
+    """Deploy from the command line, with the credentials and region of the environment."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--prefix", required=True)
+    parser.add_argument("--image-id", required=True, help="AMI of the workers")
+    parser.add_argument("--subnets", required=True, help="comma-separated subnet ids of the workers")
+    parser.add_argument("--instance-type", default="g6e.xlarge")
+    parser.add_argument("--max-instances", type=int, default=4)
+    parser.add_argument("--layer-arn", default="", help="layer with the functions' third-party libraries")
+    parser.add_argument("--region", help="default: the environment's")
+    parser.add_argument("--profile", help="default: the environment's")
+    arguments = parser.parse_args()
+    settings = DeploySettings(
+        prefix=arguments.prefix,
+        image_id=arguments.image_id,
+        subnets=tuple(arguments.subnets.split(",")),
+        instance_type=arguments.instance_type,
+        max_instances=arguments.max_instances,
+        layer_arn=arguments.layer_arn,
+    )
+    try:
+        session = boto3.Session(profile_name=arguments.profile, region_name=arguments.region)
+        outputs = deploy(session, settings, progress=lambda line: print(line, flush=True))  # noqa: T201 - command
+    except (ParjanyaError, BotoCoreError, ClientError) as error:
+        sys.exit(f"deploy failed: {error}")
+    for name, value in sorted(outputs.items()):
+        print(f"{name} = {value}")  # noqa: T201 - the command's answer
+
+
+if __name__ == "__main__":
+    main()
