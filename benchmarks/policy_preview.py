@@ -32,7 +32,8 @@ def twenty_rules(policy: Policy) -> Policy:
     added = [
         Rule(
             id=f"extra_{index}",
-            when=f"score_{scores[index % 4]} < {0.16 + index / 100} AND megapixels BETWEEN {index} AND {index + 9} "
+            when=f"score_{scores[index % 4]} < {0.16 + index / 100} "
+            f"AND megapixels BETWEEN {index} AND {index + 9} "
             f"OR COALESCE(iso, 100) * 2 > 12800 AND tenant IN ('t-{index}', 't-{index + 1}')",
             verdict=Verdict.REVIEW,
             reason_code=f"extra_{index}",
@@ -60,7 +61,7 @@ def plausible_rows(count: int, policy: Policy) -> pl.DataFrame:
         image_id=pl.format("019abcde-0000-7000-8000-{}", pl.col("index").cast(pl.String).str.zfill(12)),
         generation=pl.lit(1),
         status=pl.lit("enriched"),
-        current_verdict=pl.when(pl.col("p_photograph_yes") > 0.4)
+        current_verdict=pl.when(pl.col("p_photograph_yes").is_between(0.4, 1))
         .then(pl.lit("accept"))
         .otherwise(pl.lit("reject")),
         current_policy=pl.lit("2026-10-house"),
@@ -69,7 +70,7 @@ def plausible_rows(count: int, policy: Policy) -> pl.DataFrame:
         width=pl.lit(6000.0),
         height=pl.lit(4000.0),
         megapixels=pl.col("p_content_class_photo") * 30,
-        iso=pl.when(pl.col("p_text_heavy_yes") > 0.2).then(pl.col("score_noise") * 25_600),
+        iso=pl.when(pl.col("p_text_heavy_yes").is_between(0.2, 1)).then(pl.col("score_noise") * 25_600),
         native_luma_mean=pl.col("score_contrast") * 255,
     )
 
@@ -96,15 +97,14 @@ def main(count: int) -> None:
     rounds = [timed_preview(frame, compiled) for _ in range(ROUNDS)]
     seconds = sorted(elapsed for elapsed, _ in rounds)
     preview = rounds[-1][1]
+    median = seconds[ROUNDS // 2]
+    print(f"rows {count:,}, rules {len(policy.rules)}, facts read {len(compiled.facts)}")
     print(
-        f"rows {count:,}, rules {len(policy.rules)}, facts read {len(compiled.facts)}, flips {preview.flips['rows'].sum():,}"
+        f"flips {preview.flips['rows'].sum():,}, distinct outcomes {preview.rows['reason_codes'].n_unique():,}"
     )
-    print(f"distinct outcomes {preview.rows['reason_codes'].n_unique():,}")
+    print(f"preview: median {median:.2f} s, best {seconds[0]:.2f} s, {count / median:,.0f} rows/s")
     print(
-        f"preview: median {seconds[ROUNDS // 2]:.2f} s, best {seconds[0]:.2f} s, {count / seconds[ROUNDS // 2]:,.0f} rows/s"
-    )
-    print(
-        f"memory: {frame.estimated_size('mb'):.0f} MB of facts, peak {peak_memory_mb():.0f} MB ({before:.0f} before)"
+        f"facts {frame.estimated_size('mb'):.0f} MB; peak {peak_memory_mb():.0f} MB, {before:.0f} MB before"
     )
 
 
