@@ -1,0 +1,154 @@
+"""One decoding child process as its parent sees it: start, one exchange at a time, end.
+
+Pipes rather than multiprocessing, whose queues need shared memory that AWS Lambda does not have. Every
+wait has a deadline.
+"""
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from parjanya_dagster.core.errors import ConfigError
+from parjanya_dagster.core.truth.technical import TechnicalLimits, TechnicalReason
+from parjanya_dagster.imaging.reading import WIRE_PREFIX_BYTES, Ingested, Rejected, from_wire, wire_lengths
+
+READY = b"ready\n"
+EXIT_OUT_OF_MEMORY = 112
+LENGTH_BYTES = 8
+
+_START_TIMEOUT_S = 120.0
+_END_TIMEOUT_S = 5.0
+_PIECE_BYTES = 1 << 20
+_KEPT_VARIABLES = ("PATH", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_FIXED_VARIABLES = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+
+
+class ExchangeError(Exception):
+    """The child did not answer; `reason` is what the file is rejected for."""
+
+    def __init__(self, reason: TechnicalReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class WorkerProcess:
+    """A child that decodes. Not thread-safe: `Decoder` gives it to one thread at a time."""
+
+    def __init__(self, limits: TechnicalLimits, *, memory_bytes: int) -> None:
+        """Start the child and wait until it has imported its decoders.
+
+        Raises:
+            ConfigError: it cannot start here; that is never the fault of a file.
+        """
+        bounds = (memory_bytes, limits.max_bytes, limits.max_pixels, limits.min_side_px)
+        with tempfile.TemporaryFile() as complaints:
+            self._process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
+                [sys.executable, "-P", "-m", "parjanya_dagster.imaging.child", *map(str, bounds)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                env=_environment(),
+                bufsize=0,
+            )
+            assert self._process.stdin is not None  # noqa: S101 - for mypy: both were asked for above
+            assert self._process.stdout is not None  # noqa: S101 - same
+            self._requests, self._answers = self._process.stdin.fileno(), self._process.stdout.fileno()
+            os.set_blocking(self._requests, False)
+            os.set_blocking(self._answers, False)
+            try:
+                greeting = self._receive(len(READY), time.monotonic() + _START_TIMEOUT_S)
+            except ExchangeError:
+                greeting = b""
+            if greeting != READY:
+                self.end()
+                complaints.seek(0)
+                lines = complaints.read().decode(errors="replace").strip().splitlines()
+                cause = lines[-1] if lines else f"exit status {self._process.returncode}"
+                raise ConfigError(f"the decoder process cannot start: {cause}")
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the child still runs."""
+        return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    def exchange(self, data: bytes, *, timeout_s: float) -> Ingested | Rejected:
+        """Return the child's reading of a file.
+
+        Raises:
+            ExchangeError: it crashed, ran out of memory or time, or answered nonsense; it is gone then.
+        """
+        deadline = time.monotonic() + timeout_s
+        try:
+            self._send(len(data).to_bytes(LENGTH_BYTES), deadline)
+            self._send(data, deadline)
+            head_bytes, body_bytes = wire_lengths(self._receive(WIRE_PREFIX_BYTES, deadline))
+            return from_wire(self._receive(head_bytes, deadline), self._receive(body_bytes, deadline))
+        except ExchangeError:
+            self.end()
+            raise
+        except (OSError, ValueError) as error:
+            self.end()
+            raise ExchangeError(TechnicalReason.DECODER_CRASHED) from error
+
+    def end(self) -> None:
+        """Kill the child and reap it; harmless when it has ended already."""
+        if self.is_alive:
+            self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def _send(self, data: bytes, deadline: float) -> None:
+        view = memoryview(data)
+        while view:
+            self._await(self._requests, selectors.EVENT_WRITE, deadline)
+            try:
+                view = view[os.write(self._requests, view[:_PIECE_BYTES]) :]
+            except BlockingIOError:
+                continue
+            except BrokenPipeError:
+                raise ExchangeError(self._cause_of_death()) from None
+
+    def _receive(self, size: int, deadline: float) -> bytes:
+        buffer = bytearray(size)
+        view, filled = memoryview(buffer), 0
+        while filled < size:
+            self._await(self._answers, selectors.EVENT_READ, deadline)
+            count = os.readv(self._answers, [view[filled:]])
+            if count == 0:
+                raise ExchangeError(self._cause_of_death())
+            filled += count
+        view.release()
+        return bytes(buffer)
+
+    def _await(self, descriptor: int, event: int, deadline: float) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(descriptor, event)
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                raise ExchangeError(TechnicalReason.DECODER_TIMEOUT)
+
+    def _cause_of_death(self) -> TechnicalReason:
+        try:
+            status = self._process.wait(_END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            return TechnicalReason.DECODER_CRASHED
+        # A SIGKILL that is not ours is the kernel's, for lack of memory.
+        if status in (EXIT_OUT_OF_MEMORY, -signal.SIGKILL):
+            return TechnicalReason.DECODER_OUT_OF_MEMORY
+        return TechnicalReason.DECODER_CRASHED
+
+
+def _environment() -> dict[str, str]:
+    """Return the child's environment: where to find code, nothing of who we are."""
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    return {**kept, **_FIXED_VARIABLES, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
