@@ -24,6 +24,7 @@ ACTIVITIES_KEPT: Final = 100
 
 _REQUIRED: Final[dict[str, tuple[str, ...]]] = {
     "ministack.app": ("app", "_build_persistence_save_dict", "_load_persisted_state"),
+    "ministack.core.iam_actions": ("s3_service_context",),
     "ministack.core.persistence": ("save_all",),
     "ministack.services.autoscaling": (
         "_ACTION_MAP",
@@ -231,7 +232,35 @@ class _StreamMappings:
             self._functions._ensure_poller()
 
 
-_GAPS: Final = (_InstanceProtection, _StreamMappings)
+class _ConditionalWrites:
+    """S3: the condition keys by which a bucket policy can demand `If-None-Match: *`.
+
+    Without them that policy, as AWS documents it, allows everything here.
+    """
+
+    def __init__(self, modules: dict[str, Any]) -> None:
+        self._actions = modules["ministack.core.iam_actions"]
+        self._context = self._actions.s3_service_context
+
+    def install(self) -> None:
+        """Extend what a request tells the policy evaluation."""
+        self._actions.s3_service_context = self._with_precondition
+
+    def _with_precondition(
+        self, action: str, query: dict[str, Any] | None, path: str = "", headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        context: dict[str, Any] = self._context(action, query, path, headers)
+        if action == "s3:PutObject":
+            # parts and the start of a multipart upload create no object yet
+            is_part = not {"partNumber", "uploads"}.isdisjoint(query or {})
+            context["s3:ObjectCreationOperation"] = "false" if is_part else "true"
+            precondition = (headers or {}).get("if-none-match")
+            if precondition is not None:
+                context["s3:if-none-match"] = precondition
+        return context
+
+
+_GAPS: Final = (_InstanceProtection, _StreamMappings, _ConditionalWrites)
 
 
 def _xml(fields: dict[str, str]) -> str:
