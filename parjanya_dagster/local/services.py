@@ -1,0 +1,277 @@
+"""The laptop's processes: start each detached, know it again, wait until it is ready, and end it.
+
+Each runs in a session of its own with a record (pid, start time, port) and a log in the home directory,
+so that `up`, `status` and `down` may be different commands. A pid alone is never trusted: it may belong
+to somebody else by now.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil  # type: ignore[import-untyped]  # it publishes no types
+
+from parjanya_dagster.core.errors import ConfigError, UnavailableError
+
+HOST: Final = "127.0.0.1"
+MARK: Final = "PARJANYA_SERVICE_OF"
+"""Variable that every process started here carries, and its descendants inherit: the home directory."""
+
+_POLL_S: Final = 0.05
+_LOG_TAIL_BYTES: Final = 2_000
+_OK: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What is needed to run one process.
+
+    Args:
+        name: names the record and the log file.
+        command: the executable's absolute path, then its arguments.
+        environment: the process' whole environment.
+        port: TCP port on 127.0.0.1 it will listen on; None if it does not listen.
+        is_ready: whether it does its work now; asked repeatedly, never raises.
+        stop_patience_s: seconds between the request to end and the kill.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    is_ready: Callable[[], bool]
+    port: int | None = None
+    stop_patience_s: float = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A process that was started here and lives.
+
+    Args:
+        created_at: seconds since the epoch, as the system gives it: identifies the process with its pid.
+        port: the port it was started on.
+    """
+
+    name: str
+    pid: int
+    created_at: float
+    port: int | None
+
+
+def start(service: Service, home: Path) -> Running:
+    """Start a service detached, or return the one that already runs.
+
+    Raises:
+        ConfigError: its port is taken; the message says by whom, when the system tells.
+    """
+    if running := find(service.name, home):
+        return running
+    if service.port is not None:
+        check_port_is_free(service.port, for_what=service.name)
+    pid = _spawn(service, home)
+    running = Running(
+        name=service.name, pid=pid, created_at=psutil.Process(pid).create_time(), port=service.port
+    )
+    record = _record_of(service.name, home)
+    record.parent.mkdir(parents=True, exist_ok=True)
+    scratch = record.with_suffix(f".{os.getpid()}")
+    scratch.write_text(json.dumps(asdict(running)))
+    scratch.replace(record)
+    return running
+
+
+def await_ready(service: Service, home: Path, *, timeout_s: float) -> None:
+    """Return when the service is ready.
+
+    Raises:
+        ConfigError: it ended instead; the message quotes its log.
+        UnavailableError: it was not ready within `timeout_s`.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not service.is_ready():
+        if find(service.name, home) is None:
+            raise ConfigError(f"{service.name} ended while it started: {log_tail(service.name, home)}")
+        if time.monotonic() > deadline:
+            raise UnavailableError(
+                f"{service.name} was not ready within {timeout_s:.0f} s: read {log_of(service.name, home)}, "
+                "then `parjanya down` and try again",
+            )
+        time.sleep(_POLL_S)
+
+
+def find(name: str, home: Path) -> Running | None:
+    """Return the running process of that name, or None; a stale record counts as none."""
+    try:
+        running = Running(**json.loads(_record_of(name, home).read_text()))
+    except (FileNotFoundError, json.JSONDecodeError, TypeError):
+        return None
+    return running if _process_of(running) else None
+
+
+def stop(name: str, home: Path, *, patience_s: float = 20.0) -> bool:
+    """End a service and everything it started, killing it after `patience_s`; False if it was not running."""
+    running = find(name, home)
+    process = running and _process_of(running)
+    if process:
+        family = [process, *_descendants(process)]
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+        _, alive = psutil.wait_procs([process], timeout=patience_s)
+        _end_all(family, patience_s=0.0 if alive else 2.0)
+    _record_of(name, home).unlink(missing_ok=True)
+    return bool(process)
+
+
+def sweep(home: Path) -> int:
+    """End whatever still carries the mark of this home (orphans of a killed service); return how many."""
+    left = [each for each in psutil.process_iter() if _mark_of(each) == str(home) and each.pid != os.getpid()]
+    _end_all(left, patience_s=5.0)
+    return len(left)
+
+
+def memory_bytes(running: Running) -> int:
+    """Return the resident memory of a service and everything it started."""
+    process = _process_of(running)
+    total = 0
+    for each in [process, *_descendants(process)] if process else []:
+        with contextlib.suppress(psutil.Error):
+            total += each.memory_info().rss
+    return total
+
+
+def log_of(name: str, home: Path) -> Path:
+    """Return the path of a service's log."""
+    return home / "logs" / f"{name}.log"
+
+
+def log_tail(name: str, home: Path) -> str:
+    """Return the last lines of a service's log since it last started."""
+    try:
+        written = log_of(name, home).read_text(errors="replace")
+    except FileNotFoundError:
+        return "it wrote nothing"
+    return written.rpartition(f"--- {name} starts: ")[2][-_LOG_TAIL_BYTES:].strip()
+
+
+def answers(url: str) -> bool:
+    """Whether a GET of `url` is answered with 200 now."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own http:// addresses
+            return bool(answer.status == _OK)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def accepts(port: int) -> bool:
+    """Whether something accepts connections on a port of this machine now."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def chosen_port(wanted: int) -> int:
+    """Return `wanted`, or a free port when it is 0."""
+    if wanted:
+        return wanted
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def check_port_is_free(port: int, *, for_what: str) -> None:
+    """Return when nothing listens on `port`.
+
+    Raises:
+        ConfigError: something does; the message says what to do.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            variable = f"PARJANYA_{for_what.partition('-')[0].upper()}_PORT"
+            raise ConfigError(
+                f"port {port} is needed for {for_what} and is taken{_holder_of(port)}: "
+                f"stop what listens there, or choose another port with {variable}=… (0 takes a free one)",
+            ) from error
+
+
+def _spawn(service: Service, home: Path) -> int:
+    log = log_of(service.name, home)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as sink:
+        sink.write(f"--- {service.name} starts: {' '.join(service.command)}\n".encode())
+        sink.flush()
+        return os.posix_spawn(
+            service.command[0],
+            service.command,
+            {**service.environment, MARK: str(home)},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, sink.fileno(), 1),
+                (os.POSIX_SPAWN_DUP2, sink.fileno(), 2),
+            ],
+            # a session of its own: Ctrl-C in the terminal must not end it before those who use it
+            setsid=True,
+            # a shell's `&` makes SIGINT ignored, and Dagster then lets SIGTERM be ignored with it
+            setsigdef=[signal.SIGINT, signal.SIGTERM],
+        )
+
+
+def _holder_of(port: int) -> str:
+    try:
+        for each in psutil.net_connections("tcp"):
+            if each.status == psutil.CONN_LISTEN and each.laddr.port == port and each.pid:
+                return f" by process {each.pid} ({psutil.Process(each.pid).name()})"
+    except psutil.Error:  # another user's process: the system does not tell
+        return ""
+    return ""
+
+
+def _record_of(name: str, home: Path) -> Path:
+    return home / "run" / f"{name}.json"
+
+
+def _process_of(running: Running) -> psutil.Process | None:
+    with contextlib.suppress(ChildProcessError):  # reap it if it is ours and has ended
+        os.waitpid(running.pid, os.WNOHANG)
+    try:
+        process = psutil.Process(running.pid)
+        same = abs(process.create_time() - running.created_at) < 1
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return list(process.children(recursive=True))
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _mark_of(process: psutil.Process) -> str | None:
+    try:
+        mark: str | None = process.environ().get(MARK)
+    except (psutil.Error, OSError):  # somebody else's, or gone
+        return None
+    return mark
+
+
+def _end_all(processes: Iterable[psutil.Process], *, patience_s: float) -> None:
+    alive = [each for each in processes if each.is_running()]
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for each in alive:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.send_signal(number)
+        _, alive = psutil.wait_procs(alive, timeout=patience_s if number == signal.SIGTERM else 5.0)
