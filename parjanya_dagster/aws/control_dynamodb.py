@@ -33,7 +33,7 @@ _FREE: Final = "attribute_not_exists(pk) OR holder = :holder OR held_until <= :n
 class DynamoControlStore:
     """See `ControlStore`."""
 
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+    def __init__(self, client: "DynamoDBClient", *, table: str) -> None:
         self._client = client
         self._table = table
 

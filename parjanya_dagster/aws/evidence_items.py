@@ -52,8 +52,9 @@ def result_item(key: ImageKey, result: Result) -> Item:
         "decision": asdict(result.decision),
         "scored_by": result.scored_by,
         "at": text_of_time(result.at),
+        "prompt_pack": result.prompt_pack,
     }
-    attributes = {name: attribute_of(value, name=name) for name, value in values.items()}
+    attributes = {name: attribute_of(value, name=name) for name, value in values.items() if value is not None}
     return item_key(key, f"{RESULT}{result.result_id}") | attributes
 
 
@@ -68,4 +69,5 @@ def result_of(item: Mapping[str, "AttributeValueTypeDef"]) -> Result:
         decision=decision_of(values["decision"]),
         scored_by=values["scored_by"],
         at=datetime.fromisoformat(values["at"]),
+        prompt_pack=values.get("prompt_pack"),
     )

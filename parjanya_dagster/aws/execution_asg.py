@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from parjanya_dagster.aws.clock import utc_now
 from parjanya_dagster.aws.errors import translated
 from parjanya_dagster.core.belief.signals import Blind, FleetSignal, FleetSize, Reading
 from parjanya_dagster.core.errors import EdgeError
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
 _SIGNAL = "fleet.size"
 
 
-class AsgFleet:
+class AutoScalingFleet:
     """See `Fleet`."""
 
-    def __init__(self, client: "AutoScalingClient", group: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, client: "AutoScalingClient", *, group: str, clock: Callable[[], datetime] = utc_now
+    ) -> None:
         self._client = client
         self._group = group
         self._clock = clock

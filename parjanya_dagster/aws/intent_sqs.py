@@ -9,11 +9,11 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from parjanya_dagster.aws.clock import utc_now
 from parjanya_dagster.aws.errors import translated
 from parjanya_dagster.core.belief.signals import Blind, QueueDepth, QueueSignal, Reading
 from parjanya_dagster.core.errors import EdgeError, UnavailableError
 from parjanya_dagster.core.intent.job import Job
-from parjanya_dagster.core.names import Names
 from parjanya_dagster.core.ports import Received
 
 if TYPE_CHECKING:
@@ -39,11 +39,19 @@ T = TypeVar("T")
 class SqsIntentQueue:
     """See `IntentQueue`."""
 
-    def __init__(self, client: "SQSClient", names: Names, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        client: "SQSClient",
+        *,
+        queue: str,
+        dead_letter_queue: str,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._client = client
+        self._queue = queue
+        self._dead_letter_queue = dead_letter_queue
         self._clock = clock
-        self._url = queue_url(client, names.account, names.intents_queue)
-        self._dead_letter_url = queue_url(client, names.account, names.dead_letter_queue)
+        self._urls: dict[str, str] = {}
 
     def send(self, jobs: Sequence[Job]) -> list[Job]:
         """See `IntentQueue`.
@@ -66,7 +74,7 @@ class SqsIntentQueue:
         """See `IntentQueue`."""
         with translated("receiving jobs"):
             answer = self._client.receive_message(
-                QueueUrl=self._url,
+                QueueUrl=self._url(self._queue),
                 MaxNumberOfMessages=limit,
                 WaitTimeSeconds=wait_s,
                 MessageSystemAttributeNames=["ApproximateReceiveCount"],
@@ -99,7 +107,7 @@ class SqsIntentQueue:
         for batch in _batches(receipts):
             with translated("renewing leases of messages"):
                 answer = self._client.change_message_visibility_batch(
-                    QueueUrl=self._url,
+                    QueueUrl=self._url(self._queue),
                     Entries=[
                         {"Id": str(at), "ReceiptHandle": receipt, "VisibilityTimeout": timeout_s}
                         for at, receipt in enumerate(batch)
@@ -110,11 +118,11 @@ class SqsIntentQueue:
 
     def depth(self) -> QueueSignal:
         """See `IntentQueue`."""
-        return self._depth("queue.depth", self._url)
+        return self._depth("queue.depth", self._queue)
 
     def dead_letter_depth(self) -> QueueSignal:
         """See `IntentQueue`."""
-        return self._depth("queue.dead_letter_depth", self._dead_letter_url)
+        return self._depth("queue.dead_letter_depth", self._dead_letter_queue)
 
     def _send_batch(self, jobs: list[Job]) -> list[Job]:
         accepted, failed = self._send_once(jobs)
@@ -125,23 +133,23 @@ class SqsIntentQueue:
     def _send_once(self, jobs: list[Job]) -> "tuple[list[Job], list[BatchResultErrorEntryTypeDef]]":
         entries = [_entry(str(at), job) for at, job in enumerate(jobs)]
         with translated(f"sending {len(jobs)} jobs"):
-            answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+            answer = self._client.send_message_batch(QueueUrl=self._url(self._queue), Entries=entries)
         accepted = [jobs[int(entry["Id"])] for entry in answer.get("Successful", [])]
         return accepted, answer.get("Failed", [])
 
     def _delete_batch(self, receipts: list[str]) -> list[str]:
         with translated("deleting messages"):
             answer = self._client.delete_message_batch(
-                QueueUrl=self._url,
+                QueueUrl=self._url(self._queue),
                 Entries=[{"Id": str(at), "ReceiptHandle": receipt} for at, receipt in enumerate(receipts)],
             )
         # the sender's fault is a receipt that is no longer valid: there is nothing left to delete
         return [receipts[int(each["Id"])] for each in answer.get("Failed", []) if not each["SenderFault"]]
 
-    def _depth(self, signal: str, url: str) -> QueueSignal:
+    def _depth(self, signal: str, queue: str) -> QueueSignal:
         try:
-            with translated(f"counting messages of {url.rsplit('/', 1)[-1]}"):
-                answer = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=_COUNTS)
+            with translated(f"counting messages of queue {queue}"):
+                answer = self._client.get_queue_attributes(QueueUrl=self._url(queue), AttributeNames=_COUNTS)
             visible, in_flight, delayed = (int(answer["Attributes"][name]) for name in _COUNTS)
         except (EdgeError, KeyError) as error:
             return Blind(signal=signal, reason=str(error), at=self._clock())
@@ -149,10 +157,11 @@ class SqsIntentQueue:
             value=QueueDepth(visible=visible, in_flight=in_flight, delayed=delayed), at=self._clock()
         )
 
-
-def queue_url(client: "SQSClient", account: str, name: str) -> str:
-    """Return a queue's URL; derived, so that it costs no call and no permission."""
-    return f"{client.meta.endpoint_url.rstrip('/')}/{account}/{name}"
+    def _url(self, queue: str) -> str:
+        # asked for on first use: a process that never reads dead letters needs no right to find them
+        if queue not in self._urls:
+            self._urls[queue] = self._client.get_queue_url(QueueName=queue)["QueueUrl"]
+        return self._urls[queue]
 
 
 def _entry(entry_id: str, job: Job) -> "SendMessageBatchRequestEntryTypeDef":

@@ -33,13 +33,13 @@ _PRIVATE: Final = {
 class S3TenantBuckets:
     """See `TenantBuckets`.
 
-    `cors_origins` are the origins of pages that upload, e.g. `http://localhost:8000`.
+    `origins` are the origins of pages that upload, e.g. `http://localhost:8000`.
     """
 
-    def __init__(self, client: "S3Client", names: Names, *, cors_origins: Sequence[str]) -> None:
+    def __init__(self, client: "S3Client", *, names: Names, origins: Sequence[str]) -> None:
         self._client = client
         self._names = names
-        self._cors = cors_rules(cors_origins)
+        self._cors = cors_rules(origins)
         # An endpoint without TLS is one on this machine: a policy that demands TLS would refuse everything.
         self._demands_tls = client.meta.endpoint_url.startswith("https://")
 

@@ -50,7 +50,7 @@ class DynamoImageStore:
     """See `ImageStore`."""
 
     def __init__(
-        self, client: "DynamoDBClient", table: str, *, sleep: Callable[[float], None] = time.sleep
+        self, client: "DynamoDBClient", *, table: str, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self._client = client
         self._table = table

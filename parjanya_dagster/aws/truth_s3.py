@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from parjanya_dagster.aws.clock import utc_now
 from parjanya_dagster.aws.errors import code_of, translated
 from parjanya_dagster.core.names import ORIGINALS
 from parjanya_dagster.core.ports import ObjectInfo, PresignedPut
@@ -30,7 +31,7 @@ class S3ObjectStore:
     Without `s3:ListBucket`, S3 answers 403 for a key that does not exist: `head` then raises `DeniedError`.
     """
 
-    def __init__(self, client: "S3Client", clock: Callable[[], datetime]) -> None:
+    def __init__(self, client: "S3Client", *, clock: Callable[[], datetime] = utc_now) -> None:
         self._client = client
         self._clock = clock
 

@@ -99,8 +99,7 @@ class FakeImageStore:
     def listing(self, tenant_id: str, *, limit: int, before_image_id: str | None = None) -> list[ImageRow]:
         """See `ImageStore`."""
         with self._lock, self._calls("images.listing"):
-            keys = self._index.listed(tenant_id, limit, before_image_id)
-            return [self.rows[key] for key in keys]
+            return self._index.listed(tenant_id, limit, before_image_id)
 
     def _store(self, row: ImageRow) -> None:
         stored = replace(row, due_at=_to_ms(row.due_at), intent_at=_to_ms(row.intent_at))

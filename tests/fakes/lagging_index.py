@@ -24,7 +24,7 @@ class LaggingIndex:
         self._waiting: deque[tuple[datetime, ImageRow]] = deque()
         self._gaps: dict[Lane, dict[ImageKey, datetime]] = {lane: {} for lane in Lane}
         self._outstanding: dict[ImageKey, datetime] = {}
-        self._listed: dict[str, set[str]] = {}
+        self._listed: dict[str, dict[str, ImageRow]] = {}
 
     def put(self, row: ImageRow) -> None:
         """Let `row` become visible after the lag."""
@@ -40,12 +40,12 @@ class LaggingIndex:
         self._catch_up()
         return _earliest(self._outstanding, sent_before, limit)
 
-    def listed(self, tenant_id: str, limit: int, before_image_id: str | None) -> list[ImageKey]:
-        """Return a tenant's keys, newest first."""
+    def listed(self, tenant_id: str, limit: int, before_image_id: str | None) -> list[ImageRow]:
+        """Return a tenant's rows as the index has them, newest first."""
         self._catch_up()
-        newest_first = sorted(self._listed.get(tenant_id, ()), reverse=True)
-        older = [each for each in newest_first if before_image_id is None or each < before_image_id]
-        return [ImageKey(tenant_id=tenant_id, image_id=image_id) for image_id in older[:limit]]
+        rows = self._listed.get(tenant_id, {})
+        older = [each for each in rows if before_image_id is None or each < before_image_id]
+        return [rows[image_id] for image_id in sorted(older, reverse=True)[:limit]]
 
     def _catch_up(self) -> None:
         while self._waiting and self._waiting[0][0] <= self._clock():
@@ -56,7 +56,7 @@ class LaggingIndex:
                 self._gaps[row.lane][row.key] = row.due_at
             if row.has_outstanding_intent:
                 self._outstanding[row.key] = row.intent_at or _EVER
-            self._listed.setdefault(row.key.tenant_id, set()).add(row.key.image_id)
+            self._listed.setdefault(row.key.tenant_id, {})[row.key.image_id] = row
 
 
 def _earliest(by_key: dict[ImageKey, datetime], before: datetime, limit: int) -> list[ImageKey]:
