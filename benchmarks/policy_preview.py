@@ -1,6 +1,6 @@
 """Policy preview, 1 M rows by 20 rules, rules only: seconds, rows per second, peak memory.
 
-Budget (docs/budgets): at most 2 s. Facts are random but plausible, so that rules fire in many combinations.
+The budget is 2 s. Facts are random but plausible, so that rules fire in many combinations.
 
     python benchmarks/policy_preview.py [rows]
 """
@@ -100,7 +100,7 @@ def main(count: int) -> None:
     median = seconds[ROUNDS // 2]
     print(f"rows {count:,}, rules {len(policy.rules)}, facts read {len(compiled.facts)}")
     print(
-        f"flips {preview.flips['rows'].sum():,}, distinct outcomes {preview.rows['reason_codes'].n_unique():,}"
+        f"{preview.flips['rows'].sum():,} flips, {preview.rows['reason_codes'].n_unique():,} lists of reasons"
     )
     print(f"preview: median {median:.2f} s, best {seconds[0]:.2f} s, {count / median:,.0f} rows/s")
     print(

@@ -44,9 +44,8 @@ def complaints_about(tree: Node, types: Mapping[str, FactType]) -> tuple[Complai
 
 def facts_in(tree: Node) -> frozenset[str]:
     """Return the names of the facts that an expression reads."""
-    if isinstance(tree, Fact):
-        return frozenset({tree.name})
-    return frozenset().union(*(facts_in(part) for part in tree.parts))
+    own = {tree.name} if isinstance(tree, Fact) else set()
+    return frozenset(own.union(*(facts_in(part) for part in tree.parts)))
 
 
 class _Check:
@@ -129,13 +128,9 @@ class _Check:
 
 
 def _kind_of_literal(literal: Literal) -> Kind:
-    match literal.value:
-        case bool():
-            return Kind.TRUTH
-        case float():
-            return Kind.NUMBER
-        case str():
-            return Kind.TEXT
+    if isinstance(literal.value, bool):
+        return Kind.TRUTH
+    return Kind.TEXT if isinstance(literal.value, str) else Kind.NUMBER
 
 
 def _nearest(word: str, known: Mapping[str, FactType] | Sequence[str]) -> str:

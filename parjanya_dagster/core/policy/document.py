@@ -120,7 +120,7 @@ class Policy(_Part):
     fingerprints: Annotated[tuple[str, ...], Field(strict=False)] = ()
     review_text_heavy_from: Annotated[float, Field(gt=0, lt=1)] = 0.5
     questions: Annotated[tuple[Question, ...], Field(min_length=1, strict=False)]
-    rules: Annotated[tuple[Rule, ...], Field(max_length=MAX_RULES, strict=False)]
+    rules: Annotated[tuple[Rule, ...], Field(max_length=MAX_RULES, strict=False)] = ()
     otherwise: Otherwise
 
     @property
