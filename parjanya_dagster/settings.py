@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     visibility_s: int = Field(default=180, ge=2, le=43_200)
     longest_micro_batch_s: int = Field(default=60, ge=1)
     headless_after_s: int = Field(default=30, ge=0)
+    step_wait_s: int = Field(default=900, ge=1)
+    aws_endpoint_url: str | None = Field(default=None, validation_alias="AWS_ENDPOINT_URL")
     upload_origins: str = "http://127.0.0.1:*,http://localhost:*"
 
 

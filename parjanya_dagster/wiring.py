@@ -3,7 +3,7 @@
 import os
 from datetime import UTC, datetime, timedelta
 
-from parjanya_dagster.aws.clients import Clients
+from parjanya_dagster.aws.clients import AwsClients
 from parjanya_dagster.aws.control_dynamodb import DynamoControlStore
 from parjanya_dagster.aws.execution_asg import AutoScalingFleet
 from parjanya_dagster.aws.intent_sqs import SqsIntentQueue
@@ -37,7 +37,7 @@ def platform_from(settings: Settings, *, plane: str) -> Platform:
         ConfigError: limits contradict each other.
     """
     names = Names(prefix=settings.prefix, account=settings.account)
-    clients = Clients(region=settings.region)
+    clients = AwsClients(region=settings.region, endpoint_url=settings.aws_endpoint_url)
     return Platform(
         names=names,
         images=DynamoImageStore(clients.dynamodb, table=names.images_table),

@@ -30,6 +30,7 @@ class Result:
     Args:
         result_id: `<generation>-<attempt id>`, unique per attempt.
         answers: plain form of `Answers`, question → probabilities, score, spread, label_mass.
+        prompt_pack: id of the pack whose questions were asked.
         fingerprint: what produced the answers (weights, prompt pack, decode path, …).
     """
 
@@ -40,3 +41,4 @@ class Result:
     decision: Decision
     scored_by: str
     at: datetime
+    prompt_pack: str | None = None

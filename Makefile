@@ -1,0 +1,56 @@
+# Everything a person or CI runs. Each target does its own set-up from a hashed lock; interrupting and
+# repeating is safe: a stamp is written last, and only the lock's content decides whether to install again.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.installed-run-$(shell cksum < requirements/run.lock | cut -d' ' -f1)
+DEV_STAMP := $(VENV)/.installed-dev-$(shell cksum < requirements/dev.lock | cut -d' ' -f1)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test check up down setup setup-dev lock
+
+demo: setup  ## Score sample photos (or PHOTOS=DIR) on this machine; EXIT=1 ends by itself, DAGSTER=0 without Dagster
+	$(BIN)/parjanya demo $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(EXIT),--exit) $(if $(filter 0,$(DAGSTER)),--no-dagster)
+
+up: setup  ## Start everything and leave it running
+	$(BIN)/parjanya up
+
+down: setup  ## Stop everything; state is kept
+	$(BIN)/parjanya down
+
+test: setup-dev  ## Run every test
+	$(BIN)/python -m pytest
+
+check: setup-dev  ## Run every gate that CI runs before the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cfn-lint infra/templates/*.yaml
+
+setup: $(RUN_STAMP)
+
+setup-dev: $(DEV_STAMP)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Parjanya needs Python 3.11 or newer; run: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): $(VENV)/bin/python
+	@echo "Installing from requirements/run.lock"
+	$(PIP) install --require-hashes -r requirements/run.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV_STAMP): $(RUN_STAMP)
+	@echo "Installing from requirements/dev.lock"
+	$(PIP) install --require-hashes -r requirements/dev.lock
+	@touch $@
+
+lock: setup-dev  ## Write the locks again after pyproject.toml changed
+	$(BIN)/pip-compile $(LOCK_FLAGS) -o requirements/run.lock pyproject.toml
+	$(BIN)/pip-compile $(LOCK_FLAGS) --extra dev -c requirements/run.lock -o requirements/dev.lock pyproject.toml
+
+LOCK_FLAGS := --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
+  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
