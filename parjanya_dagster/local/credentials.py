@@ -84,12 +84,12 @@ def local_environment(
         aws: the running local AWS.
         profile: whose rights the process gets.
         prefix: the deployment.
-        base: environment to start from, by default this process'; its AWS and Parjanya settings are dropped,
-            so that nothing of the person's own AWS set-up can leak in.
+        base: environment to start from, by default this process'; its AWS settings are dropped, so that
+            nothing of the person's own AWS set-up can leak in.
     """
     inherited = os.environ if base is None else base
     return {
-        **{name: value for name, value in inherited.items() if not name.startswith(("AWS_", "PARJANYA_"))},
+        **{name: value for name, value in inherited.items() if not name.startswith("AWS_")},
         "AWS_CONFIG_FILE": str(aws.state_dir / CONFIG_FILE),
         "AWS_DEFAULT_REGION": aws.region,
         "AWS_EC2_METADATA_DISABLED": "true",
