@@ -1,0 +1,45 @@
+"""Whether an instance serves, only watches, or leaves: a pure decision.
+
+An instance is born protected from scale-in and gives that up only after it has stopped receiving and is idle,
+so the group can never choose one that holds work. Watching costs two small calls every few seconds.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Posture(StrEnum):
+    """What the instance offers to the fleet."""
+
+    SERVING = "serving"
+    WATCHING = "watching"
+    LEAVING = "leaving"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What the supervisor sees now.
+
+    Attributes:
+        is_busy: a step or background work is in progress, or the child is not ready yet.
+        idle_s: seconds since anything was.
+        work_waits: the step queue is not empty, or background work is wanted. False when unreadable: an
+            unreadable queue is no reason to hold a GPU.
+        departure: why the instance must go (a signal, a Spot notice, a scale-in), None if it need not.
+    """
+
+    is_busy: bool
+    idle_s: float
+    work_waits: bool
+    departure: str | None
+
+
+def next_posture(posture: Posture, situation: Situation, *, idle_after_s: float) -> Posture:
+    """Return the posture for `situation`. LEAVING is final."""
+    if posture is Posture.LEAVING or situation.departure is not None:
+        return Posture.LEAVING
+    if posture is Posture.SERVING and not situation.is_busy and situation.idle_s >= idle_after_s:
+        return Posture.WATCHING
+    if posture is Posture.WATCHING and situation.work_waits:
+        return Posture.SERVING
+    return posture
