@@ -14,14 +14,14 @@ from parjanya_dagster.core.truth.technical import NativeStatistics
 from parjanya_dagster.imaging import pixels
 
 _TILE_PX = 128
-_MAX_TILES = 70
+_MAX_TILES = 48
 _SMALLEST_TILE_PX = 4  # a second difference at half resolution needs three pixels, nearly
 _CLIPPED_LOW, _CLIPPED_HIGH = 1, 254
 _FLAT_RMS = 0.6  # below this a tile holds nothing, not even a sensor's noise
 _DETAILED_SHARE = 0.25
 _RMS_FLOOR = 0.5
 
-_Tiles = npt.NDArray[np.float32]  # [tiles, rows, columns], luma 0..255
+_Tiles = npt.NDArray[np.int16]  # [tiles, rows, columns], luma 0..255 (sums of a few fit in 16 bits)
 _PerTile = npt.NDArray[np.float64]  # [tiles]
 
 
@@ -29,7 +29,7 @@ def measure(image: Image.Image) -> NativeStatistics:
     """Return the statistics of a decoded picture in one of the modes `pixels.normalise` gives."""
     levels = _sample_tiles(image)
     counts = np.bincount(levels.ravel(), minlength=256)
-    tiles = levels.astype(np.float32)
+    tiles = levels.astype(np.int16)
     fine = _laplacian_rms(tiles)
     p10, p50, p90 = np.percentile(fine, (10, 50, 90))
     return NativeStatistics(
@@ -37,7 +37,7 @@ def measure(image: Image.Image) -> NativeStatistics:
         sharpness_p50=_rounded(p50),
         sharpness_p90=_rounded(p90),
         sharpness_max=_rounded(fine.max()),
-        detail_ratio=_rounded(_detail_ratio(fine, _laplacian_rms(_halve(tiles)))),
+        detail_ratio=_rounded(_detail_ratio(fine, _laplacian_rms(_halve(tiles)) / 4)),
         noise_sigma=_rounded(_noise_sigma(tiles)),
         flat_tiles=_rounded(np.mean(fine < _FLAT_RMS)),
         coverage=_rounded(min(1.0, levels.size / (image.width * image.height))),
@@ -65,7 +65,7 @@ def _sample_tiles(image: Image.Image) -> npt.NDArray[np.uint8]:
 
 
 def _laplacian_rms(tiles: _Tiles) -> _PerTile:
-    """Return each tile's root mean square of the four-neighbour Laplacian, in luma levels."""
+    """Return each tile's root mean square of the four-neighbour Laplacian, in the tiles' levels."""
     if min(tiles.shape[1:]) < _SMALLEST_TILE_PX - 1:
         return np.zeros(len(tiles))
     response = tiles[:, 1:-1, 1:-1] * 4
@@ -73,17 +73,18 @@ def _laplacian_rms(tiles: _Tiles) -> _PerTile:
     response -= tiles[:, 2:, 1:-1]
     response -= tiles[:, 1:-1, :-2]
     response -= tiles[:, 1:-1, 2:]
-    flat = response.reshape(len(tiles), -1)
+    flat = response.reshape(len(tiles), -1).astype(np.float32)
     energy: _PerTile = np.einsum("ij,ij->i", flat, flat).astype(np.float64)
     return np.sqrt(energy / flat.shape[1])
 
 
 def _halve(tiles: _Tiles) -> _Tiles:
+    """Return the tiles at half resolution, as sums of four: four times the levels, without rounding."""
     rows, columns = tiles.shape[1] // 2 * 2, tiles.shape[2] // 2 * 2
     even = tiles[:, :rows, :columns]
     upper = even[:, ::2, ::2] + even[:, ::2, 1::2]
     lower = even[:, 1::2, ::2] + even[:, 1::2, 1::2]
-    return (upper + lower) * np.float32(0.25)
+    return upper + lower
 
 
 def _detail_ratio(fine: _PerTile, coarse: _PerTile) -> float:

@@ -45,7 +45,10 @@ def make_previews(
     if (rows > preview.height or columns > preview.width) and max(image.size) > PREVIEW_PX:
         # A panorama's model grid is longer than its preview: take the detail from the original.
         source = finished(_reduce(image, *((rows, columns) if turned else (columns, rows))))
-    model = source.resize((columns, rows), Image.Resampling.BICUBIC)
+    # Hamming is as sharp as bicubic where pixels are averaged, in two thirds of the time; it cannot enlarge.
+    shrinks = columns <= source.width and rows <= source.height
+    sampling = Image.Resampling.HAMMING if shrinks else Image.Resampling.BICUBIC
+    model = source.resize((columns, rows), sampling)
     return _jpeg(preview), Preview(content=encode_png(model), width=columns, height=rows)
 
 
