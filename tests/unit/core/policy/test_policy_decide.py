@@ -130,7 +130,7 @@ def test_empty_frame_and_empty_batch_are_decided() -> None:
     ("facts", "verdict", "reasons"),
     [
         ({}, Verdict.ACCEPT, ("sound_photograph",)),
-        ({"p_photograph_yes": 0.1}, Verdict.REJECT, ("not_a_photograph", "photograph_uncertain")),
+        ({"p_photograph_yes": 0.1}, Verdict.REJECT, ("not_a_photograph",)),
         ({"p_photograph_yes": 0.5}, Verdict.REVIEW, ("photograph_uncertain",)),
         ({"score_sharpness": 0.05}, Verdict.REJECT, ("blurred",)),
         ({"score_exposure": 0.05, "native_luma_mean": 20.0}, Verdict.REJECT, ("underexposed",)),
