@@ -15,6 +15,7 @@ from parjanya_dagster.core.names import Names
 from parjanya_dagster.core.reconcile.capacity import CapacityLimits
 from parjanya_dagster.core.reconcile.limits import Limits
 from parjanya_dagster.imaging.decoder import Decoder
+from parjanya_dagster.imaging.reader import ChildProcessReader
 from parjanya_dagster.settings import Settings, load_settings
 
 
@@ -48,7 +49,7 @@ def platform_from(settings: Settings, *, plane: str) -> Platform:
         buckets=S3TenantBuckets(clients.s3, names=names, origins=settings.upload_origins.split(",")),
         control=DynamoControlStore(clients.dynamodb, table=names.control_table),
         fleet=AutoScalingFleet(clients.autoscaling, group=names.gpu_group),
-        reader=Decoder(),
+        reader=ChildProcessReader(Decoder()),
         limits=Limits(
             queue_quiet=timedelta(seconds=settings.queue_quiet_s),
             reading_gap=timedelta(seconds=settings.queue_quiet_s * 3 / 4),
