@@ -46,6 +46,6 @@ def deployed_aws(local_aws: LocalAws) -> DeployedAws:
         aws=local_aws,
         names=names,
         root=root_session(local_aws),
-        operator=local_session(local_aws, Profile.OPERATOR),
-        worker=local_session(local_aws, Profile.WORKER),
+        operator=local_session(local_aws, Profile.OPERATOR, prefix=TEST_PREFIX),
+        worker=local_session(local_aws, Profile.WORKER, prefix=TEST_PREFIX),
     )

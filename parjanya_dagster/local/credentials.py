@@ -61,15 +61,15 @@ def create_users(aws: LocalAws, *, prefix: str) -> Path:
                 raise
         # the managed policies are named like the users: see execution.yaml and control.yaml
         iam.attach_user_policy(UserName=user, PolicyArn=f"arn:aws:iam::{aws.account}:policy/{user}")
-        if not _is_valid(iam, user, known.get(profile, "aws_access_key_id", fallback="")):
+        if not _is_valid(iam, user, known.get(user, "aws_access_key_id", fallback="")):
             key = iam.create_access_key(UserName=user)["AccessKey"]
-            known[profile] = {
+            known[user] = {
                 "aws_access_key_id": key["AccessKeyId"],
                 "aws_secret_access_key": key["SecretAccessKey"],
             }
     config = configparser.ConfigParser()
-    for profile in Profile:
-        config[f"profile {profile}"] = {"region": aws.region, "s3": "\naddressing_style = path"}
+    for user in known.sections():
+        config[f"profile {user}"] = {"region": aws.region, "s3": "\naddressing_style = path"}
     _write_private(path, known)
     _write_private(aws.state_dir / CONFIG_FILE, config)
     return path
@@ -94,7 +94,7 @@ def local_environment(
         "AWS_DEFAULT_REGION": aws.region,
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": aws.endpoint,
-        "AWS_PROFILE": profile,
+        "AWS_PROFILE": f"{prefix}-{profile}",
         "AWS_REGION": aws.region,
         "AWS_SHARED_CREDENTIALS_FILE": str(aws.state_dir / CREDENTIALS_FILE),
         "PARJANYA_ACCOUNT": aws.account,
@@ -103,13 +103,13 @@ def local_environment(
     }
 
 
-def local_session(aws: LocalAws, profile: Profile) -> boto3.Session:
+def local_session(aws: LocalAws, profile: Profile, *, prefix: str) -> boto3.Session:
     """Return a session of `profile` for calls from this process; pass `aws.endpoint` to its clients."""
     known = configparser.ConfigParser()
     known.read(aws.state_dir / CREDENTIALS_FILE)
     return boto3.Session(
-        aws_access_key_id=known[profile]["aws_access_key_id"],
-        aws_secret_access_key=known[profile]["aws_secret_access_key"],
+        aws_access_key_id=known[f"{prefix}-{profile}"]["aws_access_key_id"],
+        aws_secret_access_key=known[f"{prefix}-{profile}"]["aws_secret_access_key"],
         region_name=aws.region,
     )
 

@@ -276,7 +276,7 @@ def _run(arguments: argparse.Namespace) -> None:
     for instance_id in end_orphans(directory, grace_s=arguments.grace_s):
         logger.warning("orphan_ended", extra={"instance_id": instance_id})
     name = f"{arguments.prefix}-gpu"
-    client = local_session(aws, Profile.OPERATOR).client(
+    client = local_session(aws, Profile.OPERATOR, prefix=arguments.prefix).client(
         "autoscaling", endpoint_url=aws.endpoint, config=CALLS
     )
     environment = local_environment(aws, Profile.WORKER, prefix=arguments.prefix)
