@@ -23,7 +23,7 @@ import psutil  # type: ignore[import-untyped]  # it publishes no types
 from parjanya_dagster.core.errors import ConfigError, UnavailableError
 
 HOST: Final = "127.0.0.1"
-MARK: Final = "PARJANYA_SERVICE_OF"
+MARK: Final = "SERVICE_OF_PARJANYA_HOME"
 """Variable that every process started here carries, and its descendants inherit: the home directory."""
 
 _POLL_S: Final = 0.05
@@ -59,27 +59,35 @@ class Running:
     Args:
         created_at: seconds since the epoch, as the system gives it: identifies the process with its pid.
         port: the port it was started on.
+        command: what was started.
     """
 
     name: str
     pid: int
     created_at: float
     port: int | None
+    command: tuple[str, ...]
 
 
 def start(service: Service, home: Path) -> Running:
-    """Start a service detached, or return the one that already runs.
+    """Start a service detached, or return the one that already runs; one of another command is replaced.
 
     Raises:
         ConfigError: its port is taken; the message says by whom, when the system tells.
     """
     if running := find(service.name, home):
-        return running
+        if running.command == service.command:
+            return running
+        stop(service.name, home, patience_s=service.stop_patience_s)
     if service.port is not None:
         check_port_is_free(service.port, for_what=service.name)
     pid = _spawn(service, home)
     running = Running(
-        name=service.name, pid=pid, created_at=psutil.Process(pid).create_time(), port=service.port
+        name=service.name,
+        pid=pid,
+        created_at=psutil.Process(pid).create_time(),
+        port=service.port,
+        command=service.command,
     )
     record = _record_of(service.name, home)
     record.parent.mkdir(parents=True, exist_ok=True)
@@ -111,8 +119,9 @@ def await_ready(service: Service, home: Path, *, timeout_s: float) -> None:
 def find(name: str, home: Path) -> Running | None:
     """Return the running process of that name, or None; a stale record counts as none."""
     try:
-        running = Running(**json.loads(_record_of(name, home).read_text()))
-    except (FileNotFoundError, json.JSONDecodeError, TypeError):
+        record = json.loads(_record_of(name, home).read_text())
+        running = Running(**{**record, "command": tuple(record["command"])})
+    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
         return None
     return running if _process_of(running) else None
 

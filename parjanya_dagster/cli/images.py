@@ -1,0 +1,60 @@
+"""`parjanya images`: a tenant's images and what was decided about them."""
+
+import json
+
+import click
+
+from parjanya_dagster.cli.connection import connect
+from parjanya_dagster.cli.home import load_home
+from parjanya_dagster.cli.tables import console_for_tables, table_of
+from parjanya_dagster.control.listing import images_of
+from parjanya_dagster.core.errors import InvalidRequestError
+from parjanya_dagster.core.truth.row import ImageRow
+from parjanya_dagster.web.drawers import Drawers
+from parjanya_dagster.web.views import ImageView, Show, view_of
+
+
+@click.command()
+@click.option("--tenant", "tenant_id", required=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Newest images."
+)
+@click.option("--show", type=click.Choice([each.value for each in Show]), help="Only these.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per image.")
+def images(*, tenant_id: str, limit: int, show: str | None, as_json: bool) -> None:
+    """List a tenant's images with their verdicts, newest first."""
+    platform = connect(load_home())
+    if tenant_id not in platform.control.tenants():
+        raise InvalidRequestError(
+            f"tenant '{tenant_id}' is not registered; see `parjanya tenant list`, "
+            f"or add it with `parjanya tenant add {tenant_id}`",
+        )
+    drawers = Drawers(platform.images)
+    rows = images_of(platform, tenant_id, limit=limit)
+    shown = [(row, view) for row in rows if show in (None, (view := view_of(row, drawers.of(row))).show)]
+    if as_json:
+        for row, view in shown:
+            click.echo(json.dumps(_plain(row, view)))
+    elif not shown:
+        click.echo(
+            f"No images here yet: `parjanya upload DIR --tenant {tenant_id}`." if not rows else "None."
+        )
+    else:
+        console_for_tables().print(table_of(view for _, view in shown))
+
+
+def _plain(row: ImageRow, view: ImageView) -> dict[str, object]:
+    return {
+        "image_id": view.image_id,
+        "file_name": view.file_name,
+        "status": row.status,
+        "verdict": row.decision.verdict if row.decision else None,
+        "reason_codes": list(view.reasons),
+        "policy_version": view.policy_version,
+        "scores": dict(view.scores),
+        "generation": row.generation,
+        "scored_by": row.scored_by,
+        "last_error": row.last_error,
+        "uploaded_at": view.uploaded_at.isoformat(),
+        "seconds": view.took_s,
+    }
