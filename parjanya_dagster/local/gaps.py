@@ -24,7 +24,7 @@ ACTIVITIES_KEPT: Final = 100
 
 _REQUIRED: Final[dict[str, tuple[str, ...]]] = {
     "ministack.app": ("app", "_build_persistence_save_dict", "_load_persisted_state"),
-    "ministack.core.iam_actions": ("s3_service_context",),
+    "ministack.core.iam_actions": ("extract_resource_arn", "s3_service_context"),
     "ministack.core.persistence": ("save_all",),
     "ministack.services.autoscaling": (
         "_ACTION_MAP",
@@ -204,6 +204,28 @@ class _InstanceProtection:
         return response
 
 
+class _InstanceAuthorisation:
+    """IAM: a call that names an instance is authorised on the group it belongs to, as on AWS."""
+
+    def __init__(self, modules: dict[str, Any]) -> None:
+        self._service = modules["ministack.services.autoscaling"]
+        self._actions = modules["ministack.core.iam_actions"]
+        self._resource = self._actions.extract_resource_arn
+
+    def install(self) -> None:
+        """Resolve the instance before the policies are evaluated."""
+        self._actions.extract_resource_arn = self._with_group
+
+    def _with_group(self, service: str, *arguments: Any) -> str:  # noqa: ANN401 - passed on untouched
+        query = arguments[4]
+        instance_id = self._service._p(query, "InstanceId") if service == "autoscaling" else ""
+        for name, group in self._service._asgs.items() if instance_id else ():
+            if any(instance["InstanceId"] == instance_id for instance in group["Instances"]):
+                arguments = (*arguments[:4], {**query, "AutoScalingGroupName": name}, *arguments[5:])
+        resource: str = self._resource(service, *arguments)
+        return resource
+
+
 class _StreamMappings:
     """Lambda: after a restart a stream starts at zero again, but a mapping keeps its old position.
 
@@ -260,7 +282,7 @@ class _ConditionalWrites:
         return context
 
 
-_GAPS: Final = (_InstanceProtection, _StreamMappings, _ConditionalWrites)
+_GAPS: Final = (_InstanceProtection, _InstanceAuthorisation, _StreamMappings, _ConditionalWrites)
 
 
 def _xml(fields: dict[str, str]) -> str:
