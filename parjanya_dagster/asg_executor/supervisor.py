@@ -84,6 +84,7 @@ class Supervisor:
         self._pulsed_at = 0.0
         self._looked_at = 0.0
         self._work_waits = False
+        self._dismissal: str | None = None
         self._starts = 0
         self._faults = 0
         self._exit = AgentExit.LEFT
@@ -198,12 +199,12 @@ class Supervisor:
         now = time.monotonic()
         if self._posture is Posture.WATCHING and now - self._looked_at >= self._limits.watch_every_s:
             self._looked_at = now
-            self._work_waits = self._background_wanted or self._queue.depth() > 0
+            self._look_around()
         situation = Situation(
             is_busy=self._watch is not None or self._background_running or not self._child.is_ready,
             idle_s=now - self._active_at,
             work_waits=self._posture is Posture.WATCHING and self._work_waits,
-            departure=self._departure(),
+            departure=self._departure() or self._dismissal,
         )
         posture = next_posture(self._posture, situation, idle_after_s=self._limits.idle_after_s)
         if posture is not self._posture:
@@ -211,6 +212,12 @@ class Supervisor:
         elif posture is Posture.WATCHING and self._is_watching and self._is_protected:
             # Only now: the child has confirmed that nothing runs, and this loop receives nothing any more.
             self._unprotect()
+
+    def _look_around(self) -> None:
+        """While unprotected: was this instance chosen by a scale-in, and does work wait?"""
+        if self._member.is_leaving():
+            self._dismissal = "its group is terminating it"
+        self._work_waits = self._background_wanted or self._queue.depth() > 0
 
     def _turn_to(self, posture: Posture, situation: Situation) -> None:
         log.info("posture_changed", extra={"posture": posture, "departure": situation.departure or ""})
