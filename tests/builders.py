@@ -28,9 +28,9 @@ def a_key(number: int = 1, *, tenant_id: str = TENANT) -> ImageKey:
     return ImageKey(tenant_id=tenant_id, image_id=new_image_id(at, number.to_bytes(10, "big")))
 
 
-def an_original(key: ImageKey | None = None, **changes: Any) -> Original:  # noqa: ANN401 - any field
+def an_original(of: ImageKey | None = None, /, **changes: Any) -> Original:  # noqa: ANN401 - any field
     """Return the confirmed object of an image, in its tenant's bucket."""
-    key = key or a_key()
+    key = of or a_key()
     original = Original(
         bucket=NAMES.uploads_bucket(key.tenant_id),
         key=original_key(key.image_id, "photo.jpg"),

@@ -22,7 +22,8 @@ READ_TIMEOUT_S: Final = 10
 LONG_READ_TIMEOUT_S: Final = 30
 """For S3's bodies, and for SQS, whose long poll may take 20 s before it answers."""
 
-_RETRIES: Final = 4
+_ATTEMPTS: Final = 3
+"""With botocore's back-off that is at most three seconds more; longer outages belong to the loops above."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,7 @@ class AwsClients:
         settings = {
             "connect_timeout": CONNECT_TIMEOUT_S,
             "read_timeout": READ_TIMEOUT_S,
-            "retries": {"mode": "standard", "max_attempts": _RETRIES},
+            "retries": {"mode": "standard", "total_max_attempts": _ATTEMPTS},
             "max_pool_connections": self.max_connections,
             "tcp_keepalive": True,
             **options,

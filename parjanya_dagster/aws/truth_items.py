@@ -2,7 +2,8 @@
 
 One image is one partition, `pk` = `tenant#image`; `sk` is `head`, `facts` or `result#<id>`. A head is kept
 under 1 KB, the size of one write unit: it carries only what is not None, 0 or False, object keys without the
-folder that bears the image id, and checksums as bytes. From it follow the index attributes:
+folder that bears the image id (and not at all where the rest is the file's name), and checksums as bytes.
+From it follow the index attributes:
 
 * `gap_key` = `lane#shard` while the row is a gap with a `due_at` (index `gap`, sorted by `due_at`);
 * `outstanding_key` = `shard` while a job is out (index `outstanding`, sorted by `intent_at`);
@@ -104,7 +105,7 @@ def row_of(item: Mapping[str, "AttributeValueTypeDef"]) -> ImageRow:
         emissions=values.get("emissions", 0),
         attempts=values.get("attempts", 0),
         quarantined=values.get("quarantined", False),
-        original=_original(values.get("original"), key),
+        original=_original(values, key),
         previews=_previews(values.get("previews"), key),
         decision=decision_of(values["decision"]) if "decision" in values else None,
         schema=values["schema"],
@@ -151,7 +152,7 @@ def _head_values(row: ImageRow) -> dict[str, Any]:
     stored |= {name: _millis(stored[name]) for name in _IN_MILLISECONDS}
     stored |= {
         "entered_at": text_of_time(row.entered_at),
-        "original": row.original and _original_values(row.original, row.key),
+        "original": row.original and _original_values(row.original, row),
         "previews": row.previews and _preview_values(row.previews, row.key),
         "decision": row.decision and asdict(row.decision),
     }
@@ -163,19 +164,23 @@ def _head_values(row: ImageRow) -> dict[str, Any]:
     }
 
 
-def _original_values(original: Original, key: ImageKey) -> dict[str, Any]:
+def _original_values(original: Original, row: ImageRow) -> dict[str, Any]:
     values = {name: value for name, value in asdict(original).items() if value is not None}
-    values["key"] = _relative(original.key, f"{ORIGINALS}{key.image_id}")
+    values["key"] = _relative(original.key, f"{ORIGINALS}{row.key.image_id}")
+    if row.file_name is not None and values["key"] == f"/{row.file_name}":
+        del values["key"]
     if original.sha256 is not None:
         values["sha256"] = bytes.fromhex(original.sha256)
     return values
 
 
-def _original(values: Mapping[str, Any] | None, key: ImageKey) -> Original | None:
-    if values is None:
+def _original(item: Mapping[str, Any], key: ImageKey) -> Original | None:
+    if "original" not in item:
         return None
+    values = item["original"]
+    stored_key = values["key"] if "key" in values else f"/{item['file_name']}"
     sha256 = values["sha256"].hex() if "sha256" in values else None
-    whole_key = _absolute(values["key"], f"{ORIGINALS}{key.image_id}")
+    whole_key = _absolute(stored_key, f"{ORIGINALS}{key.image_id}")
     return Original(**{**values, "key": whole_key, "sha256": sha256})
 
 

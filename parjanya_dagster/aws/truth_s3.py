@@ -6,7 +6,7 @@ and readers pin the version that ingest confirmed.
 
 import base64
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,7 +50,7 @@ class S3ObjectStore:
             version_id=_version_id(answer.get("VersionId")),
             etag=answer["ETag"].strip('"'),
             size_bytes=answer["ContentLength"],
-            modified_at=answer["LastModified"],
+            modified_at=_modified_at(answer["LastModified"]),
         )
 
     def get(self, bucket: str, key: str, *, version_id: str | None = None) -> bytes | None:
@@ -82,7 +82,7 @@ class S3ObjectStore:
                     version_id=None,
                     etag=entry["ETag"].strip('"'),
                     size_bytes=entry["Size"],
-                    modified_at=entry["LastModified"],
+                    modified_at=_modified_at(entry["LastModified"]),
                 )
             if not answer.get("IsTruncated"):
                 return
@@ -124,6 +124,11 @@ def _version(version_id: str | None) -> Any:  # noqa: ANN401 - keyword arguments
 
 def _version_id(answered: str | None) -> str | None:
     return None if answered == _NOT_A_VERSION else answered
+
+
+def _modified_at(answered: datetime) -> datetime:
+    # a HEAD tells whole seconds, and a listing of another implementation may tell more
+    return answered.astimezone(UTC).replace(microsecond=0)
 
 
 def _is_malformed_version(error: ClientError, version_id: str | None) -> bool:

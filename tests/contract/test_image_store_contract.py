@@ -1,6 +1,7 @@
 """The contract of `ImageStore`, held by the fake and by DynamoDB."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -145,6 +146,20 @@ def test_write_leaves_alone_what_it_did_not_change(
     assert store.write(row, replace(row, intent_at=LATER, intent_id="intent-2", emissions=1))
 
     assert store.get(row.key) == replace(row, attempts=1, intent_at=LATER, intent_id="intent-2", emissions=1)
+
+
+def test_of_concurrent_writers_from_one_plan_exactly_one_wins(
+    store: ImageStore, created: Callable[..., ImageRow]
+) -> None:
+    """One effective completion per generation, however many workers hold the job."""
+    row = created(a_row())
+    finished = [replace(advanced(row, Event.SCORED, now=LATER), result_id=f"1-{n}") for n in range(8)]
+
+    with ThreadPoolExecutor(8) as threads:
+        won = list(threads.map(lambda after: store.write(row, after), finished))
+
+    assert won.count(True) == 1
+    assert store.get(row.key) == finished[won.index(True)]
 
 
 def test_write_of_no_difference_succeeds(store: ImageStore) -> None:
