@@ -1,14 +1,15 @@
 """Lambda: every minute → reconcile everything that diverges, whatever the stream did or did not say."""
 
+import logging
 from functools import cache
 from typing import Any
 
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.reconcile import reconcile_world
-from parjanya_dagster.telemetry import configure_logging, event_logger
+from parjanya_dagster.telemetry import configure_logging
 from parjanya_dagster.wiring import platform_from_environment
 
-LOG = event_logger("parjanya.on_schedule")
+LOG = logging.getLogger("parjanya.on_schedule")
 
 
 @cache

@@ -4,16 +4,17 @@ Of a record only its key is used: a stream may be late, duplicated or out of ord
 A record that fails is retried once by the event source and then left to the sweep.
 """
 
+import logging
 from functools import cache
 from typing import Any
 
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.reconcile import reconcile_rows
 from parjanya_dagster.core.truth.identity import image_key_from
-from parjanya_dagster.telemetry import configure_logging, event_logger
+from parjanya_dagster.telemetry import configure_logging
 from parjanya_dagster.wiring import platform_from_environment
 
-LOG = event_logger("parjanya.on_stream")
+LOG = logging.getLogger("parjanya.on_stream")
 
 
 @cache

@@ -1,14 +1,15 @@
 """Lambda: an object was created in a tenant's bucket (EventBridge) → ingest it."""
 
+import logging
 from functools import cache
 from typing import Any
 
 from parjanya_dagster.control.ingest import ingest_object
 from parjanya_dagster.control.platform import Platform
-from parjanya_dagster.telemetry import configure_logging, event_logger
+from parjanya_dagster.telemetry import configure_logging
 from parjanya_dagster.wiring import platform_from_environment
 
-LOG = event_logger("parjanya.on_upload")
+LOG = logging.getLogger("parjanya.on_upload")
 
 
 @cache
