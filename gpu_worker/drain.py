@@ -1,0 +1,314 @@
+"""Draining: the shell around the worker's machine, shared by the Dagster step and the headless process.
+
+The engine runs on the calling thread, which in a Dagster step is the only one that a signal can interrupt.
+Leases are renewed by a thread of their own, so that neither the engine nor a slow store lets them run out.
+"""
+
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from threading import Event as Flag
+from threading import RLock, Thread
+from typing import Final
+
+from gpu_worker.effects import Exit, ReportAttempt, Score
+from gpu_worker.events import (
+    BatchFailed,
+    Dependency,
+    DependencyFailed,
+    Event,
+    Interrupted,
+    ReceiveFailed,
+    StopRequested,
+    Tick,
+)
+from gpu_worker.limits import WorkerLimits, worker_limits
+from gpu_worker.perform import Performer
+from gpu_worker.score import Scorer, score_batch
+from gpu_worker.state import State
+from gpu_worker.worker import advance
+from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.policies import PolicyInForce
+from parjanya_dagster.core.errors import EdgeError
+from parjanya_dagster.core.execution.outcome import Completed, Outcome, Retry, Superseded, TerminalFailure
+
+EXIT_OVERDUE: Final = 70
+_TICK_S: Final = 0.2
+_ASK_S: Final = 1.0
+_CLOSING_S: Final = 30.0
+_OUTCOMES: Final[Mapping[type[Outcome], str]] = {
+    Completed: "completed",
+    TerminalFailure: "terminal_failure",
+    Retry: "retry",
+    Superseded: "superseded",
+}
+
+log = logging.getLogger("gpu_worker")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainReport:
+    """What a drain did so far.
+
+    Args:
+        outcomes: attempts by outcome: completed, terminal_failure, retry, superseded.
+        settled: `tenant#image` of every image that this drain gave a durable outcome.
+        seconds: wall time.
+        engine_s: of which in the engine and the policy.
+        stop_reason: why it ended; None while it has not.
+    """
+
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    settled: tuple[str, ...] = ()
+    seconds: float = 0.0
+    engine_s: float = 0.0
+    stop_reason: str | None = None
+
+    @property
+    def images_per_s(self) -> float:
+        """Images settled per second of wall time."""
+        return len(self.settled) / self.seconds if self.seconds else 0.0
+
+
+def never() -> bool:
+    """Return False: the default of conditions that end a drain."""
+    return False
+
+
+def exit_process(_reason: str) -> None:
+    """End the process at once: a thread hangs, so nothing orderly is left to do."""
+    os._exit(EXIT_OVERDUE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ending:
+    until: Callable[[], bool]
+    should_stop: Callable[[], bool]
+    idle_after_s: float | None
+    deadline_s: float | None
+
+
+def drain(
+    platform: Platform,
+    scorer: Scorer,
+    *,
+    scored_by: str,
+    until: Callable[[], bool] = never,
+    should_stop: Callable[[], bool] = never,
+    idle_after_s: float | None = None,
+    deadline_s: float | None = None,
+    progress: Callable[[DrainReport], None] = lambda _report: None,
+    limits: WorkerLimits | None = None,
+    exit_process: Callable[[str], None] = exit_process,
+) -> DrainReport:
+    """Score what the queue holds until something ends it; call it on the main thread.
+
+    Messages held at the end are finished or returned, whatever ended it: an exception raised in this
+    thread (an interrupted Dagster step) included.
+
+    Args:
+        scored_by: `dagster:<run>:<step>` or `headless:<instance>`.
+        until: whether everything that was asked for is done; asked about once a second.
+        should_stop: whether to leave now; asked several times a second.
+        idle_after_s: end after holding nothing for this long; None to wait for ever.
+        deadline_s: end after this many seconds; None for no deadline.
+        progress: told about once a second and at the end, on this thread.
+        limits: the worker's own; from the platform's limits if None.
+        exit_process: ends the process when a thread hangs; must not return.
+    """
+    ending = _Ending(until=until, should_stop=should_stop, idle_after_s=idle_after_s, deadline_s=deadline_s)
+    run = _Drain(platform, scorer, scored_by, limits or worker_limits(platform.limits), exit_process)
+    try:
+        run.serve(ending, progress)
+    except BaseException:
+        run.feed(Interrupted())
+        raise
+    finally:
+        run.close()
+    report = run.report()
+    progress(report)
+    return report
+
+
+class _Drain:
+    """One drain: the machine's state, the threads that feed it, and the engine's turn."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        scorer: Scorer,
+        scored_by: str,
+        limits: WorkerLimits,
+        exit_process: Callable[[str], None],
+    ) -> None:
+        self._platform = platform
+        self._scorer = scorer
+        self._policy = PolicyInForce(platform)
+        self._scored_by = scored_by
+        self._exit_process = exit_process
+        self._state = State(limits=limits)
+        self._lock = RLock()
+        self._scores: SimpleQueue[Score | None] = SimpleQueue()
+        self._outcomes: Counter[str] = Counter()
+        self._settled: list[str] = []
+        self._defect: BaseException | None = None
+        self._closed = Flag()
+        self._engine_s = 0.0
+        self._started_at = time.monotonic()
+        self._performer = Performer(
+            platform,
+            scored_by=scored_by,
+            fetchers=limits.max_fetching,
+            feed=self.feed,
+            is_held=lambda receipt: receipt in self._state.held,
+            on_defect=self._note_defect,
+        )
+        Thread(target=self._tick, name="leases", daemon=True).start()
+
+    def serve(self, ending: _Ending, progress: Callable[[DrainReport], None]) -> None:
+        """Give the engine its turns until nothing is held any more after a stop."""
+        asked_at = self._started_at
+        while not self._state.is_finished:
+            if self._defect is not None:
+                raise self._defect
+            if ending.should_stop():
+                self.feed(StopRequested(reason="asked"))
+            if time.monotonic() - asked_at >= _ASK_S:
+                asked_at = time.monotonic()
+                self._stop_if_ended(ending)
+                progress(self.report())
+            self._score_next()
+
+    def feed(self, event: Event) -> None:
+        """Advance the machine, and start what it asks for."""
+        _log_fault(event)
+        with self._lock:
+            self._state, effects = advance(self._state, event, self._platform.clock())
+            is_finished = self._state.is_finished
+        for effect in effects:
+            match effect:
+                case Score():
+                    self._scores.put(effect)
+                case ReportAttempt():
+                    self._report_attempt(effect)
+                case Exit(reason=reason):
+                    log.critical("worker_overdue", extra={"reason": reason})
+                    self._exit_process(reason)
+                case _:
+                    self._performer.start(effect)
+        if is_finished:
+            self._scores.put(None)
+
+    def report(self) -> DrainReport:
+        """Return what was done so far."""
+        with self._lock:
+            return DrainReport(
+                outcomes=dict(self._outcomes),
+                settled=tuple(self._settled),
+                seconds=time.monotonic() - self._started_at,
+                engine_s=self._engine_s,
+                stop_reason=self._state.stop_reason,
+            )
+
+    def close(self) -> None:
+        """Wait until what is held is finished or returned; whatever hangs is returned by its lease."""
+        self.feed(StopRequested(reason="closed"))
+        give_up_at = time.monotonic() + _CLOSING_S
+        while not self._state.is_finished and self._defect is None and time.monotonic() < give_up_at:
+            self._closed.wait(_TICK_S / 4)
+        self._closed.set()
+        self._performer.close()
+        left = tuple(self._state.held)
+        if left:
+            log.error("messages_left_to_their_leases", extra={"count": len(left)})
+
+    def _stop_if_ended(self, ending: _Ending) -> None:
+        idle_since = self._state.idle_since
+        idle_s = (self._platform.clock() - idle_since).total_seconds() if idle_since else 0.0
+        if _is_done(ending.until):
+            self.feed(StopRequested(reason="done"))
+        elif ending.idle_after_s is not None and idle_since and idle_s >= ending.idle_after_s:
+            self.feed(StopRequested(reason="idle"))
+        elif ending.deadline_s is not None and time.monotonic() - self._started_at >= ending.deadline_s:
+            self.feed(StopRequested(reason="deadline"))
+
+    def _score_next(self) -> None:
+        try:
+            score = self._scores.get(timeout=_TICK_S)
+        except Empty:
+            return
+        if score is None:
+            return
+        began_at = time.monotonic()
+        images = [self._performer.images[candidate.receipt] for candidate in score.batch]
+        event = score_batch(
+            self._platform, self._scorer, self._policy, score.batch, images, scored_by=self._scored_by
+        )
+        self._engine_s += time.monotonic() - began_at
+        self.feed(event)
+
+    def _tick(self) -> None:
+        try:
+            while not self._closed.wait(_TICK_S):
+                self.feed(Tick())
+        except BaseException as error:  # noqa: BLE001 -- without this thread leases run out: the drain must end
+            self._note_defect(error)
+
+    def _note_defect(self, error: BaseException) -> None:
+        self._defect = self._defect or error
+        self._scores.put(None)
+
+    def _report_attempt(self, effect: ReportAttempt) -> None:
+        name = _OUTCOMES[type(effect.outcome)]
+        facts: dict[str, object] = {
+            "outcome": name,
+            "attempt": effect.receive_count,
+            **_details(effect.outcome),
+        }
+        with self._lock:
+            self._outcomes[name] += 1
+            if effect.job is not None and isinstance(effect.outcome, Completed | TerminalFailure):
+                self._settled.append(str(effect.job.key))
+        if effect.job is not None:
+            job = effect.job
+            facts |= {"tenant_id": job.tenant_id, "image_id": job.image_id, "intent_id": job.intent_id}
+            facts |= {"generation": job.generation}
+        log.info("attempt_concluded", extra=facts)
+
+
+def _is_done(until: Callable[[], bool]) -> bool:
+    try:
+        return until()
+    except EdgeError as error:
+        log.warning("end_of_drain_unreadable", extra={"error": str(error)})
+        return False
+
+
+def _log_fault(event: Event) -> None:
+    match event:
+        case ReceiveFailed(detail=detail):
+            log.warning("dependency_failed", extra={"dependency": Dependency.QUEUE, "detail": detail})
+        case DependencyFailed(dependency=dependency, receipts=receipts, detail=detail):
+            facts = {"dependency": dependency, "messages": len(receipts), "detail": detail}
+            log.warning("dependency_failed", extra=facts)
+        case BatchFailed(error=error, engine_is_sound=is_sound, receipts=receipts):
+            facts = {"messages": len(receipts), "engine_is_sound": is_sound, "detail": error}
+            log.error("batch_failed", extra=facts)
+        case _:
+            pass
+
+
+def _details(outcome: Outcome) -> dict[str, object]:
+    match outcome:
+        case Completed(result=result):
+            return {"verdict": result.decision.verdict, "policy_version": result.decision.policy_version}
+        case TerminalFailure(code=code, detail=detail):
+            return {"code": code, "detail": detail}
+        case Retry(reason=reason, delay_s=delay_s):
+            return {"reason": reason, "delay_s": delay_s}
+        case Superseded(reason=reason):
+            return {"reason": reason}

@@ -1,0 +1,222 @@
+"""Performing: the threads that do what the worker's machine asks for, and tell it what came of it.
+
+Every effect is one small method; a store that does not answer becomes an event, anything else that is
+raised is a defect and ends the drain.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, assert_never
+
+from gpu_worker.effects import (
+    DeleteMessages,
+    ExtendLeases,
+    Fetch,
+    Forget,
+    ReadRows,
+    Receive,
+    RecordAttempt,
+    ReleaseMessages,
+    Settle,
+)
+from gpu_worker.events import (
+    AttemptRecorded,
+    AttemptRefused,
+    Dependency,
+    DependencyFailed,
+    Event,
+    FetchConcluded,
+    Fetched,
+    LeasesExtended,
+    MessagesReceived,
+    ReceiveFailed,
+    RowsRead,
+    Settled,
+)
+from gpu_worker.fetch import Scorable, fetch
+from gpu_worker.settle import record_attempt, settle
+from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.core.errors import EdgeError
+from parjanya_dagster.core.execution.outcome import Outcome
+from parjanya_dagster.core.truth.row import ImageRow
+
+Threaded = (
+    Receive
+    | ReadRows
+    | Fetch
+    | RecordAttempt
+    | Settle
+    | ExtendLeases
+    | DeleteMessages
+    | ReleaseMessages
+    | Forget
+)
+_OTHER_THREADS: Final = 8
+
+
+class Performer:
+    """The worker's threads, and the decoded images that wait for the engine.
+
+    Args:
+        scored_by: what heads and results are signed with.
+        feed: takes events, from any thread.
+        is_held: whether the machine still holds a receipt.
+        on_defect: takes what should never be raised, from any thread.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        *,
+        scored_by: str,
+        fetchers: int,
+        feed: Callable[[Event], None],
+        is_held: Callable[[str], bool],
+        on_defect: Callable[[BaseException], None],
+    ) -> None:
+        self.images: dict[str, Scorable] = {}
+        self._platform = platform
+        self._scored_by = scored_by
+        self._feed = feed
+        self._is_held = is_held
+        self._on_defect = on_defect
+        # A long poll must not keep anything else waiting, nor may fetches keep an outcome from settling.
+        self._receiver = ThreadPoolExecutor(1, "receive")
+        self._fetchers = ThreadPoolExecutor(fetchers, "fetch")
+        self._others = ThreadPoolExecutor(_OTHER_THREADS, "settle")
+
+    def start(self, effect: Threaded) -> None:
+        """Let a thread perform the effect; leases are renewed by the calling one."""
+        match effect:
+            case ExtendLeases() | Forget():
+                self._perform(effect)
+            case Receive():
+                self._receiver.submit(self._perform, effect)
+            case Fetch():
+                self._fetchers.submit(self._perform, effect)
+            case ReadRows() | RecordAttempt() | Settle() | DeleteMessages() | ReleaseMessages():
+                self._others.submit(self._perform, effect)
+            case _:
+                assert_never(effect)
+
+    def close(self) -> None:
+        """Wait for everything that was started."""
+        for pool in (self._receiver, self._fetchers, self._others):
+            pool.shutdown(wait=True)
+        self.images.clear()
+
+    def _perform(self, effect: Threaded) -> None:
+        try:
+            self._feed_back(effect)
+        except BaseException as error:  # noqa: BLE001 -- a pool would swallow it; the drain raises it
+            self._on_defect(error)
+
+    def _feed_back(self, effect: Threaded) -> None:
+        match effect:
+            case Receive():
+                self._receive(effect)
+            case ReadRows():
+                self._read_rows(effect)
+            case Fetch():
+                self._fetch(effect)
+            case RecordAttempt():
+                self._record_attempt(effect)
+            case Settle():
+                self._settle(effect)
+            case ExtendLeases():
+                self._extend_leases(effect)
+            case DeleteMessages():
+                self._drop(effect.receipts)
+                self._call_queue(lambda: self._platform.queue.delete(effect.receipts))
+            case ReleaseMessages():
+                self._drop(effect.receipts)
+                self._call_queue(
+                    lambda: self._platform.queue.extend(effect.receipts, timeout_s=effect.delay_s)
+                )
+            case Forget():
+                self._drop(effect.receipts)
+            case _:
+                assert_never(effect)
+
+    def _receive(self, effect: Receive) -> None:
+        try:
+            received = self._platform.queue.receive(limit=effect.limit, wait_s=effect.wait_s)
+        except EdgeError as error:
+            self._feed(ReceiveFailed(detail=str(error)))
+        else:
+            self._feed(MessagesReceived(messages=tuple(received)))
+
+    def _read_rows(self, effect: ReadRows) -> None:
+        try:
+            rows = {row.key: row for row in self._platform.images.get_many(list(effect.keys.values()))}
+        except EdgeError as error:
+            self._feed(
+                DependencyFailed(dependency=Dependency.ROWS, receipts=tuple(effect.keys), detail=str(error))
+            )
+        else:
+            self._feed(RowsRead(rows={receipt: rows.get(key) for receipt, key in effect.keys.items()}))
+
+    def _fetch(self, effect: Fetch) -> None:
+        try:
+            fetched = fetch(self._platform, effect.job, receive_count=effect.receive_count)
+        except EdgeError as error:
+            self._feed(
+                DependencyFailed(dependency=Dependency.OBJECTS, receipts=(effect.receipt,), detail=str(error))
+            )
+            return
+        if not isinstance(fetched, Scorable):
+            self._feed(FetchConcluded(receipt=effect.receipt, outcome=fetched))
+            return
+        self.images[effect.receipt] = fetched
+        self._feed(Fetched(receipt=effect.receipt, size_bytes=fetched.image.pixels.nbytes))
+        if not self._is_held(effect.receipt):
+            self._drop((effect.receipt,))
+
+    def _record_attempt(self, effect: RecordAttempt) -> None:
+        try:
+            recorded = record_attempt(self._platform, effect.job, effect.row)
+        except EdgeError as error:
+            self._feed(
+                DependencyFailed(dependency=Dependency.ROWS, receipts=(effect.receipt,), detail=str(error))
+            )
+            return
+        if isinstance(recorded, ImageRow):
+            self._feed(AttemptRecorded(receipt=effect.receipt, row=recorded))
+        else:
+            self._feed(AttemptRefused(receipt=effect.receipt, outcome=recorded))
+
+    def _settle(self, effect: Settle) -> None:
+        """Settle one after the other; what a failing store prevented is returned, the rest stands."""
+        outcomes: dict[str, Outcome] = {}
+        unsettled: dict[str, str] = {}
+        for settlement in effect.settlements:
+            try:
+                outcomes[settlement.receipt] = settle(self._platform, settlement, scored_by=self._scored_by)
+            except EdgeError as error:
+                unsettled[settlement.receipt] = str(error)
+        if outcomes:
+            self._feed(Settled(outcomes=outcomes))
+        if unsettled:
+            detail = next(iter(unsettled.values()))
+            self._feed(DependencyFailed(dependency=Dependency.ROWS, receipts=tuple(unsettled), detail=detail))
+
+    def _extend_leases(self, effect: ExtendLeases) -> None:
+        visibility_s = int(self._platform.limits.visibility.total_seconds())
+        try:
+            held = set(self._platform.queue.extend(effect.receipts, timeout_s=visibility_s))
+        except EdgeError as error:
+            self._feed(DependencyFailed(dependency=Dependency.QUEUE, receipts=(), detail=str(error)))
+            return
+        lost = tuple(receipt for receipt in effect.receipts if receipt not in held)
+        self._feed(LeasesExtended(held=tuple(held), lost=lost))
+
+    def _call_queue(self, call: Callable[[], object]) -> None:
+        """A message that could not be deleted or returned comes back by itself, and is then superseded."""
+        try:
+            call()
+        except EdgeError as error:
+            self._feed(DependencyFailed(dependency=Dependency.QUEUE, receipts=(), detail=str(error)))
+
+    def _drop(self, receipts: Sequence[str]) -> None:
+        for receipt in receipts:
+            self.images.pop(receipt, None)

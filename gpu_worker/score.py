@@ -1,0 +1,161 @@
+"""Scoring: from decoded images to answers, facts and a decision; the worker and `parjanya score` share it.
+
+An engine is loaded once per process and kept, so that a warm instance pays for the image alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from gpu_worker.effects import Candidate
+from gpu_worker.engines.engine import Engine, ScorableImage, engine_named
+from gpu_worker.events import BatchFailed, BatchScored, Dependency, DependencyFailed
+from gpu_worker.fetch import Scorable
+from gpu_worker.prompts.pack import DEFAULT_PACK, PromptPack, shipped_pack
+from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.policies import PolicyInForce
+from parjanya_dagster.core.errors import ConfigError, EdgeError, InvalidRequestError
+from parjanya_dagster.core.execution.outcome import Completed, Outcome
+from parjanya_dagster.core.policy.decide import CompiledPolicy
+from parjanya_dagster.core.policy.facts import facts_of
+from parjanya_dagster.core.truth.answers import Answers
+from parjanya_dagster.core.truth.identity import new_image_id
+from parjanya_dagster.core.truth.result import Result
+from parjanya_dagster.core.truth.row import Decision
+from parjanya_dagster.settings import load_settings
+
+_PROBE_PX = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scorer:
+    """An engine and the questions it is asked."""
+
+    engine: Engine
+    pack: PromptPack
+
+    def answers_probe(self) -> bool:
+        """Whether the engine answers about a plain image: then a batch that failed is itself to blame."""
+        grey = np.full((_PROBE_PX, _PROBE_PX, 3), 128, np.uint8)
+        try:
+            return len(self.engine.answer([ScorableImage(pixels=grey)], self.pack)) == 1
+        except Exception:  # noqa: BLE001 -- whatever it raises, it does not answer
+            return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """An image about to be judged, and whose it is."""
+
+    tenant_id: str
+    priority: str
+    scorable: Scorable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What the engine answered about an image, and what the policy makes of it."""
+
+    answers: Answers
+    decision: Decision
+
+
+@cache
+def warm_engine(name: str) -> Engine:
+    """Return the engine of this process, loaded on first use.
+
+    Raises:
+        ConfigError: there is no such engine, or its libraries are not installed.
+    """
+    return engine_named(name)
+
+
+def warm_scorer(engine_name: str | None = None, *, pack_id: str = DEFAULT_PACK) -> Scorer:
+    """Return this process' engine with a prompt pack that came with the package.
+
+    Args:
+        engine_name: PARJANYA_ENGINE if None.
+
+    Raises:
+        ConfigError: there is no such engine or pack.
+    """
+    return Scorer(engine=warm_engine(engine_name or load_settings().engine), pack=shipped_pack(pack_id))
+
+
+def judge(scorer: Scorer, policy: CompiledPolicy, subjects: Sequence[Subject]) -> list[Judged]:
+    """Return answers and decisions, in the order of `subjects`.
+
+    Raises:
+        Exception: whatever the engine raises.
+    """
+    answers = scorer.engine.answer([subject.scorable.image for subject in subjects], scorer.pack)
+    facts = [
+        facts_of(
+            tenant=subject.tenant_id,
+            priority=subject.priority,
+            answers=answered.to_document(),
+            technical=subject.scorable.technical,
+            exif=subject.scorable.exif,
+        )
+        for subject, answered in zip(subjects, answers, strict=True)
+    ]
+    decisions = policy.decide_many(facts)
+    return [Judged(answers=a, decision=d) for a, d in zip(answers, decisions, strict=True)]
+
+
+def score_batch(
+    platform: Platform,
+    scorer: Scorer,
+    policy: PolicyInForce,
+    batch: Sequence[Candidate],
+    images: Sequence[Scorable],
+    *,
+    scored_by: str,
+) -> BatchScored | BatchFailed | DependencyFailed:
+    """Score and judge a micro-batch under the policy in force; return what came of it.
+
+    Args:
+        images: those of `batch`, in its order.
+    """
+    receipts = tuple(candidate.receipt for candidate in batch)
+    try:
+        in_force = _policy_for(scorer, policy)
+    except (EdgeError, ConfigError, InvalidRequestError) as error:
+        return DependencyFailed(dependency=Dependency.POLICY, receipts=receipts, detail=str(error))
+    subjects = [
+        Subject(tenant_id=candidate.job.tenant_id, priority=candidate.row.priority, scorable=image)
+        for candidate, image in zip(batch, images, strict=True)
+    ]
+    try:
+        judged = judge(scorer, in_force, subjects)
+    except Exception as error:  # noqa: BLE001 -- an engine may raise anything, about any image
+        return BatchFailed(receipts=receipts, error=repr(error)[:200], engine_is_sound=scorer.answers_probe())
+    outcomes: dict[str, Outcome] = {
+        candidate.receipt: Completed(result=_result(platform, candidate, each, scored_by))
+        for candidate, each in zip(batch, judged, strict=True)
+    }
+    return BatchScored(outcomes=outcomes)
+
+
+def _policy_for(scorer: Scorer, policy: PolicyInForce) -> CompiledPolicy:
+    in_force = policy.current()
+    asked, wanted = scorer.pack.id, in_force.policy.prompt_pack
+    if asked != wanted:
+        raise ConfigError(f"policy {in_force.policy.version} judges answers to '{wanted}', not to '{asked}'")
+    return in_force
+
+
+def _result(platform: Platform, candidate: Candidate, judged: Judged, scored_by: str) -> Result:
+    now = platform.clock()
+    attempt_id = new_image_id(now, platform.entropy(10))
+    return Result(
+        result_id=f"{candidate.job.generation}-{attempt_id}",
+        generation=candidate.job.generation,
+        answers=judged.answers.to_document(),
+        fingerprint=judged.answers.fingerprint,
+        decision=judged.decision,
+        scored_by=scored_by,
+        at=now,
+    )
