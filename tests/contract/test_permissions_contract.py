@@ -1,0 +1,138 @@
+"""Each identity of a deployment may do what its process does through the ports, and IAM is asked for real."""
+
+import hashlib
+import uuid
+
+import boto3
+import pytest
+
+from parjanya_dagster.aws.clients import AwsClients
+from parjanya_dagster.aws.control_dynamodb import DynamoControlStore
+from parjanya_dagster.aws.execution_asg import AutoScalingFleet
+from parjanya_dagster.aws.intent_sqs import SqsIntentQueue
+from parjanya_dagster.aws.tenant_buckets import S3TenantBuckets
+from parjanya_dagster.aws.truth_dynamodb import DynamoImageStore
+from parjanya_dagster.aws.truth_s3 import S3ObjectStore
+from parjanya_dagster.core.belief.signals import Blind
+from parjanya_dagster.core.ports import EmptyReadings, Token
+from parjanya_dagster.core.truth.row import Lane, Status
+from tests.builders import NOON, a_key, a_result, a_row, some_facts
+from tests.conftest import DeployedAws
+from tests.contract.endpoints import http_put
+
+pytestmark = pytest.mark.local_aws
+
+
+@pytest.fixture
+def tenant_id() -> str:
+    """A tenant nobody has met."""
+    return f"t{uuid.uuid4().hex[:12]}"
+
+
+def clients_of(deployed: DeployedAws, session: boto3.Session) -> AwsClients:
+    """Return the clients of an identity."""
+    return AwsClients(region=deployed.aws.region, endpoint_url=deployed.aws.endpoint, session=session)
+
+
+def queue_of(deployed: DeployedAws, clients: AwsClients) -> SqsIntentQueue:
+    """Return the deployment's queue as an identity sees it."""
+    names = deployed.names
+    return SqsIntentQueue(clients.sqs, queue=names.intents_queue, dead_letter_queue=names.dead_letter_queue)
+
+
+def test_operator_may_onboard_and_upload(deployed_aws: DeployedAws, tenant_id: str) -> None:
+    """A presigned URL is worth what its signer may do."""
+    clients = clients_of(deployed_aws, deployed_aws.operator)
+    buckets = S3TenantBuckets(clients.s3, names=deployed_aws.names, origins=["http://localhost:8000"])
+    objects = S3ObjectStore(clients.s3)
+
+    bucket = buckets.ensure(tenant_id)
+    buckets.ensure(tenant_id)
+    # outside `originals/{uuid}/`, so that ingest has no business with it
+    signed = objects.presign_put(
+        bucket,
+        "originals/probe",
+        content_type="image/jpeg",
+        size_bytes=5,
+        sha256=hashlib.sha256(b"bytes").hexdigest(),
+        expires_s=60,
+    )
+
+    assert http_put(signed.url, b"bytes", signed.headers) == 200
+    assert [each.key for each in objects.originals(bucket)] == ["originals/probe"]
+    assert objects.head(bucket, "originals/none") is None
+    info = objects.head(bucket, "originals/probe")
+    assert info is not None
+    assert info.version_id is not None
+    assert objects.get(bucket, "originals/probe", version_id=info.version_id) == b"bytes"
+    objects.put(bucket, "previews/probe/model.png", b"png", content_type="image/png")
+
+
+def test_operator_may_use_every_method_of_truth(deployed_aws: DeployedAws, tenant_id: str) -> None:
+    """The command line, the web app and Dagster read and repair everything."""
+    clients = clients_of(deployed_aws, deployed_aws.operator)
+    images = DynamoImageStore(clients.dynamodb, table=deployed_aws.names.images_table)
+    row = a_row(tenant_id=tenant_id, status=Status.ENRICHED)
+
+    assert images.create(row)
+    assert images.write(row, a_row(tenant_id=tenant_id, status=Status.ENRICHED, attempts=1))
+    images.put_facts(row.key, some_facts())
+    images.put_result(row.key, a_result())
+
+    assert images.facts(row.key) == some_facts()
+    assert images.results(row.key) == [a_result()]
+    assert [each.key for each in images.get_many([row.key])] == [row.key]
+    assert [each.key for each in images.listing(tenant_id, limit=9)] == [row.key]
+    images.due_gaps(Lane.FRESH, due_before=NOON, limit=1)
+    images.outstanding(sent_before=NOON, limit=1)
+
+
+def test_operator_may_use_every_method_of_control(deployed_aws: DeployedAws, tenant_id: str) -> None:
+    """Tokens, heartbeats, memories and leases; no tenant or policy that other tests would then find."""
+    clients = clients_of(deployed_aws, deployed_aws.operator)
+    control = DynamoControlStore(clients.dynamodb, table=deployed_aws.names.control_table)
+    plane = f"probe-{tenant_id}"
+
+    control.put_token(tenant_id, Token(tenant_id=tenant_id, role="uploader", subject="ada"), now=NOON)
+    control.beat(plane, now=NOON)
+    control.remember_empty_readings(plane, EmptyReadings(since=NOON, last_read_at=NOON))
+    control.remember_empty_readings(plane, None)
+
+    assert tenant_id not in control.tenants()
+    assert control.token(tenant_id) is not None
+    assert control.policy(tenant_id) is None
+    assert tenant_id not in control.policy_versions()
+    control.published_policy()
+    assert control.heartbeats()[plane] == NOON
+    assert control.empty_readings(plane) is None
+    assert control.take_lease(plane, "probe", now=NOON, duration_s=1)
+
+
+def test_operator_may_read_every_signal(deployed_aws: DeployedAws) -> None:
+    """Blind for lack of a right would be a fault of the templates."""
+    clients = clients_of(deployed_aws, deployed_aws.operator)
+    queue = queue_of(deployed_aws, clients)
+    fleet = AutoScalingFleet(clients.autoscaling, group=deployed_aws.names.gpu_group)
+
+    signals = [queue.depth(), queue.dead_letter_depth(), fleet.size()]
+
+    assert [signal.reason for signal in signals if isinstance(signal, Blind)] == []
+    assert queue.send([]) == []
+
+
+def test_worker_may_do_its_work(deployed_aws: DeployedAws) -> None:
+    """Receive, read, write Truth, delete; and nothing about the fleet's size."""
+    clients = clients_of(deployed_aws, deployed_aws.worker)
+    names = deployed_aws.names
+    images = DynamoImageStore(clients.dynamodb, table=names.images_table)
+    queue = queue_of(deployed_aws, clients)
+    key = a_key(tenant_id=f"t{uuid.uuid4().hex[:12]}")
+
+    queue.receive(limit=1, wait_s=0)
+    assert not isinstance(queue.depth(), Blind)
+    assert images.get(key) is None
+    assert not images.write(a_row(key=key), a_row(key=key, attempts=1))
+    images.put_result(key, a_result())
+    assert images.facts(key) is None
+    DynamoControlStore(clients.dynamodb, table=names.control_table).published_policy()
+    assert S3ObjectStore(clients.s3).get(names.artifacts_bucket, "none") is None
