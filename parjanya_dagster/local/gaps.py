@@ -24,7 +24,7 @@ ACTIVITIES_KEPT: Final = 100
 
 _REQUIRED: Final[dict[str, tuple[str, ...]]] = {
     "ministack.app": ("app", "_build_persistence_save_dict", "_load_persisted_state"),
-    "ministack.core.iam_actions": ("extract_resource_arn", "s3_service_context"),
+    "ministack.core.iam_actions": ("extract_iam_action", "extract_resource_arn", "s3_service_context"),
     "ministack.core.persistence": ("save_all",),
     "ministack.services.autoscaling": (
         "_ACTION_MAP",
@@ -204,17 +204,26 @@ class _InstanceProtection:
         return response
 
 
-class _InstanceAuthorisation:
-    """IAM: a call that names an instance is authorised on the group it belongs to, as on AWS."""
+class _Authorisation:
+    """IAM: a call that names an instance is authorised on its group, and a batch as its single action.
+
+    As on AWS, where no policy can name `sqs:SendMessageBatch`.
+    """
 
     def __init__(self, modules: dict[str, Any]) -> None:
         self._service = modules["ministack.services.autoscaling"]
         self._actions = modules["ministack.core.iam_actions"]
+        self._action = self._actions.extract_iam_action
         self._resource = self._actions.extract_resource_arn
 
     def install(self) -> None:
-        """Resolve the instance before the policies are evaluated."""
+        """Correct what the policies are evaluated for."""
+        self._actions.extract_iam_action = self._single_action
         self._actions.extract_resource_arn = self._with_group
+
+    def _single_action(self, service: str, *arguments: Any) -> str | None:  # noqa: ANN401 - passed on untouched
+        action: str | None = self._action(service, *arguments)
+        return action.removesuffix("Batch") if service == "sqs" and action else action
 
     def _with_group(self, service: str, *arguments: Any) -> str:  # noqa: ANN401 - passed on untouched
         query = arguments[4]
@@ -282,7 +291,7 @@ class _ConditionalWrites:
         return context
 
 
-_GAPS: Final = (_InstanceProtection, _InstanceAuthorisation, _StreamMappings, _ConditionalWrites)
+_GAPS: Final = (_InstanceProtection, _Authorisation, _StreamMappings, _ConditionalWrites)
 
 
 def _xml(fields: dict[str, str]) -> str:

@@ -96,6 +96,7 @@ def test_preflight_when_somebody_changed_a_queue_then_deploy_says_so(local_aws: 
     ("profile", "call", "is_allowed"),
     [
         (Profile.WORKER, lambda session, names, url: _send(session, names.intents_queue, url), False),
+        (Profile.WORKER, lambda session, names, url: _delete_batch(session, names.intents_queue, url), True),
         (Profile.WORKER, lambda session, names, url: _desire(session, names.gpu_group, url), False),
         (Profile.WORKER, lambda session, names, url: _describe(session, names.gpu_group, url), True),
         (Profile.WORKER, lambda session, names, url: _read_row(session, names.images_table, url), True),
@@ -190,6 +191,13 @@ def _probe_functions() -> CodeArchive:
 def _send(session: boto3.Session, queue: str, url: str) -> object:
     sqs = session.client("sqs", endpoint_url=url)
     return sqs.send_message(QueueUrl=f"{url}/000000000000/{queue}", MessageBody="x")
+
+
+def _delete_batch(session: boto3.Session, queue: str, url: str) -> object:
+    """A batch is its single action to IAM; an unknown receipt handle is an answer, not a refusal."""
+    entries = [{"Id": "1", "ReceiptHandle": "unknown"}]
+    sqs = session.client("sqs", endpoint_url=url)
+    return sqs.delete_message_batch(QueueUrl=f"{url}/000000000000/{queue}", Entries=entries)
 
 
 def _desire(session: boto3.Session, group: str, url: str) -> object:
