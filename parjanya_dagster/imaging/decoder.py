@@ -79,6 +79,16 @@ class Decoder:
         finally:
             self._idle.put(worker)
 
+    def peak_memory_mib(self) -> float | None:
+        """Return the most resident memory a living idle child ever had; None where that cannot be told."""
+        peaks: list[float] = []
+        held = [self._idle.get() for _ in range(self._processes)]
+        for worker in held:
+            if worker is not None and (peak := worker.peak_memory_mib()) is not None:
+                peaks.append(peak)
+            self._idle.put(worker)
+        return max(peaks, default=None)
+
     def close(self) -> None:
         """End all children, waiting for files being read."""
         for _ in range(self._processes):

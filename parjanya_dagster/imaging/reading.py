@@ -99,7 +99,7 @@ def from_wire(head: bytes, body: bytes) -> Ingested | Rejected:
             preview=_preview(body[:cut], preview_width, preview_height),
             model_grid=_preview(body[cut:], grid_width, grid_height),
         )
-    except (KeyError, TypeError, RecursionError) as error:
+    except (AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"the decoder's answer is malformed: {error!r}") from error
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 from parjanya_dagster.core.errors import ConfigError
 from parjanya_dagster.core.truth.technical import TechnicalLimits, TechnicalReason
@@ -90,6 +91,19 @@ class WorkerProcess:
     def pid(self) -> int:
         """The child's process id."""
         return self._process.pid
+
+    def peak_memory_mib(self) -> float | None:
+        """Return the most resident memory the child ever had, in MiB; None off Linux or after its end.
+
+        From the kernel's mark of its own address space: `getrusage` also counts what the parent held when it
+        forked.
+        """
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:
+            return None
+        _, found, rest = status.partition("VmHWM:")
+        return int(rest.split()[0]) / 1024 if found else None
 
     def exchange(self, data: bytes, *, timeout_s: float) -> Ingested | Rejected:
         """Return the child's reading of a file.
