@@ -20,8 +20,8 @@ import boto3
 import infra
 from parjanya_dagster.aws.clients import AwsClients
 from parjanya_dagster.core.names import Names
-from tests.builders import NAMES
 
+PREFIX: Final = "parjanya-contract"  # not the deployment whose functions would react to what is written here
 TEMPLATES: Final = Path(infra.__file__).parent / "templates"
 ROOT: Final = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
 
@@ -68,16 +68,18 @@ def endpoint_at(url: str, *, layers: tuple[str, ...] = ("truth", "execution")) -
     given = {"RequireTls": "false", "ImageId": "ami-00000000", "Subnets": "subnet-00000001"}
     for layer in layers:
         template = (TEMPLATES / f"{layer}.yaml").read_text()
-        parameters = {"Prefix": NAMES.prefix, **{k: v for k, v in given.items() if f"\n  {k}:\n" in template}}
+        parameters = {"Prefix": PREFIX, **{k: v for k, v in given.items() if f"\n  {k}:\n" in template}}
         cloudformation.create_stack(
-            StackName=f"{NAMES.prefix}-contract-{layer}",
+            StackName=f"{PREFIX}-{layer}",
             TemplateBody=template,
             Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
             Capabilities=["CAPABILITY_NAMED_IAM"],
         )
+        waiter = cloudformation.get_waiter("stack_create_complete")
+        waiter.wait(StackName=f"{PREFIX}-{layer}", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     clients = AwsClients(region="us-east-1", endpoint_url=url, session=ROOT)
     account = ROOT.client("sts", endpoint_url=url).get_caller_identity()["Account"]
-    return Endpoint(clients=clients, names=Names(prefix=NAMES.prefix, account=account))
+    return Endpoint(clients=clients, names=Names(prefix=PREFIX, account=account))
 
 
 @contextmanager

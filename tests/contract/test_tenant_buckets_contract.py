@@ -14,7 +14,6 @@ from parjanya_dagster.aws.clients import AwsClients
 from parjanya_dagster.aws.tenant_buckets import S3TenantBuckets
 from parjanya_dagster.aws.truth_s3 import S3ObjectStore
 from parjanya_dagster.core.ports import TenantBuckets
-from tests.builders import NAMES
 from tests.contract.endpoints import ROOT, Endpoint, http_put
 from tests.fakes.objects import FakeTenantBuckets
 
@@ -64,10 +63,11 @@ def test_bucket_of_a_tenant_is_named_after_it_and_made_once(
     kind: str, contract_aws: Endpoint, tenant_id: str
 ) -> None:
     """Onboarding may be repeated, by hand or by a crash."""
-    buckets: TenantBuckets = FakeTenantBuckets(NAMES) if kind == "fake" else buckets_of(contract_aws)
+    names = contract_aws.names
+    buckets: TenantBuckets = FakeTenantBuckets(names) if kind == "fake" else buckets_of(contract_aws)
 
-    assert buckets.ensure(tenant_id) == f"parjanya-test-000000000000-t-{tenant_id}"
-    assert buckets.ensure(tenant_id) == f"parjanya-test-000000000000-t-{tenant_id}"
+    assert buckets.ensure(tenant_id) == f"parjanya-contract-000000000000-t-{tenant_id}"
+    assert buckets.ensure(tenant_id) == f"parjanya-contract-000000000000-t-{tenant_id}"
 
 
 def test_bucket_is_private_versioned_and_tells_eventbridge(contract_aws: Endpoint, tenant_id: str) -> None:
