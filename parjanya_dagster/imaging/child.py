@@ -8,6 +8,7 @@ import os
 import resource
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 from parjanya_dagster.core.truth.technical import TechnicalLimits, TechnicalReason
 from parjanya_dagster.imaging.decode import decode
@@ -29,15 +30,15 @@ def main(arguments: list[str]) -> int:
     _write(answers, [READY])
     _silence()  # decoders write to both streams as they like, and stdout is the way to the parent
     try:
-        _serve(sys.stdin.fileno(), answers, limits)
+        _serve(sys.stdin.buffer, answers, limits)
     except MemoryError:
         return EXIT_OUT_OF_MEMORY
     return 0
 
 
-def _serve(requests: int, answers: int, limits: TechnicalLimits) -> None:
-    while prefix := _read(requests, LENGTH_BYTES):
-        reading = decode(_read(requests, int.from_bytes(prefix)), limits)
+def _serve(requests: BinaryIO, answers: int, limits: TechnicalLimits) -> None:
+    while prefix := requests.read(LENGTH_BYTES):
+        reading = decode(requests.read(int.from_bytes(prefix)), limits)
         _write(answers, to_wire(reading))
         if isinstance(reading, Rejected) and TechnicalReason.DECODER_OUT_OF_MEMORY in reading.reasons:
             raise MemoryError  # what a failed allocation left behind is unknown: start afresh
@@ -62,19 +63,6 @@ def _silence() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
-
-
-def _read(descriptor: int, size: int) -> bytes:
-    """Return exactly `size` bytes, or nothing when the parent has closed the pipe."""
-    buffer = bytearray(size)
-    view, filled = memoryview(buffer), 0
-    while filled < size:
-        count = os.readv(descriptor, [view[filled:]])
-        if count == 0:
-            return b""
-        filled += count
-    view.release()
-    return bytes(buffer)
 
 
 def _write(descriptor: int, parts: list[bytes]) -> None:

@@ -28,7 +28,7 @@ _PerTile = npt.NDArray[np.float64]  # [tiles]
 def measure(image: Image.Image) -> NativeStatistics:
     """Return the statistics of a decoded picture in one of the modes `pixels.normalise` gives."""
     levels = _sample_tiles(image)
-    counts = np.bincount(levels.ravel(), minlength=256)
+    counts = np.asarray(Image.fromarray(levels.reshape(-1, levels.shape[2])).histogram())
     tiles = levels.astype(np.int16)
     fine = _laplacian_rms(tiles)
     p10, p50, p90 = np.percentile(fine, (10, 50, 90))

@@ -33,8 +33,8 @@ class NativeStatistics:
 
     A model sees half a megapixel; focus and noise live in the other 23. Luma is 0..255.
     `sharpness_*` are percentiles over tiles of the RMS of the Laplacian, in luma levels.
-    `detail_ratio` compares that RMS at full and at half resolution in the most detailed tiles: from about 0.45
-    for a sharp picture, towards 0.25 for a blurred or enlarged one, hardly moved by the picture's contrast.
+    `detail_ratio` compares that RMS at full and at half resolution in the most detailed tiles: from about
+    0.45 for a sharp picture, towards 0.25 for a blurred or enlarged one, hardly moved by its contrast.
     `noise_sigma` is the standard deviation of noise in luma levels, from the quietest unclipped tiles.
     `clipped_*`, `flat_tiles` and `coverage` are shares, 0..1.
     """
