@@ -27,6 +27,7 @@ from parjanya_dagster.asg_executor.step_queue import StepQueue, resolve_queue_ur
 
 DEFAULT_FLEET_TAG = "asg_executor/fleet"
 DEFAULT_FLEET = "gpu"
+DEFAULT_INLINE_TAG = "asg_executor/inline"
 
 # Settings that may come from the environment, so that one code location serves a laptop and a deployment.
 _ENVIRONMENT = {
@@ -69,6 +70,12 @@ CONFIG_SCHEMA = {
         default_value=DEFAULT_FLEET,
         description="The tag's value for this executor's fleet; another value is an error.",
     ),
+    "inline_tag": dg.Field(
+        dg.StringSource,
+        default_value=DEFAULT_INLINE_TAG,
+        description='Op tag key that, with the value "true", executes a step of a fleet run in the run worker'
+        " itself: for steps that are over in a moment, since the loop waits for them.",
+    ),
     "wait_seconds": dg.Field(
         int,
         default_value=900,
@@ -88,7 +95,7 @@ CONFIG_SCHEMA = {
         description="Between a worker's end and its result being visible in the event log.",
     ),
     "poll_seconds": dg.Field(
-        float, default_value=0.2, description="Between two readings of the run's events."
+        float, default_value=0.1, description="Between two readings of the run's events."
     ),
     "max_instances_per_launch": dg.Field(
         int,
@@ -145,7 +152,12 @@ class AsgExecutor(dg.Executor):
         if not fleet_steps:
             yield from private.in_process_executor(self._retries).execute(plan_context, execution_plan)
             return
-        handler = FleetStepHandler(self._fleet(), is_fleet_step=self._tag.names_fleet)
+        inline_tag = self._config["inline_tag"]
+        handler = FleetStepHandler(
+            self._fleet(),
+            is_fleet_step=self._tag.names_fleet,
+            is_inline_step=lambda tags: tags.get(inline_tag) == "true",
+        )
         try:
             yield from self._delegating(handler).execute(plan_context, execution_plan)
         finally:

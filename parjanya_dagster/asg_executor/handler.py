@@ -42,10 +42,17 @@ class Fleet:
 
 
 class FleetStepHandler(private.StepHandler):
-    """Sends tagged steps to the fleet and executes the others in local subprocesses."""
+    """Sends tagged steps to the fleet and executes the others on this machine."""
 
-    def __init__(self, fleet: Fleet, *, is_fleet_step: Callable[[Mapping[str, str]], bool]) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        *,
+        is_fleet_step: Callable[[Mapping[str, str]], bool],
+        is_inline_step: Callable[[Mapping[str, str]], bool],
+    ) -> None:
         super().__init__()
+        self._is_inline_step = is_inline_step
         self._fleet = fleet
         self._is_fleet_step = is_fleet_step
         self._local = LocalSteps()
@@ -64,9 +71,7 @@ class FleetStepHandler(private.StepHandler):
         attempt = _attempt_of(step_handler_context)
         context = step_handler_context.get_step_context(attempt.step_key)
         if not self._is_dispatched(step_handler_context, attempt):
-            pid = self._local.start(attempt.lease_id, step_handler_context.execute_step_args)
-            message = f'Launching step "{attempt.step_key}" in a local subprocess.'
-            yield private.step_worker_starting(context, message, {"pid": dg.MetadataValue.int(pid)})
+            yield from self._launch_locally(step_handler_context, attempt)
             return
         metadata: dict[str, dg.MetadataValue[Any]] = {
             name: dg.MetadataValue.text(value) for name, value in self._fleet.location.items()
@@ -119,6 +124,22 @@ class FleetStepHandler(private.StepHandler):
 
     def _is_dispatched(self, context: private.StepHandlerContext, attempt: StepAttempt) -> bool:
         return self._is_fleet_step(context.step_tags[attempt.step_key] or {})
+
+    def _launch_locally(
+        self,
+        handler_context: private.StepHandlerContext,
+        attempt: StepAttempt,
+    ) -> Iterator[private.DagsterEvent]:
+        context = handler_context.get_step_context(attempt.step_key)
+        args = handler_context.execute_step_args
+        if self._is_inline_step(handler_context.step_tags[attempt.step_key] or {}):
+            message = f'Executing step "{attempt.step_key}" in the run worker.'
+            yield private.step_worker_starting(context, message, {})
+            self._local.execute_inline(attempt.lease_id, args, handler_context.instance)
+            return
+        pid = self._local.start(attempt.lease_id, args)
+        message = f'Launching step "{attempt.step_key}" in a local subprocess.'
+        yield private.step_worker_starting(context, message, {"pid": dg.MetadataValue.int(pid)})
 
     def _queue_step(self, attempt: StepAttempt, args: private.ExecuteStepArgs) -> None:
         lease = self._fleet.leases.open_lease(attempt, launch_id=uuid.uuid4().hex, now=time.time())

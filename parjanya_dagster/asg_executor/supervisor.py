@@ -158,12 +158,12 @@ class Supervisor:
             owner=self._owner,
             now=time.time(),
         )
+        if lease is not None:
+            self._hand_over(message)
         self._queue.delete(received.receipt)
-        facts = _facts_of(message)
-        if lease is None:
-            log.info("step_not_claimed", extra=facts)
-            return
-        log.info("step_claimed", extra=facts)
+        log.info("step_claimed" if lease is not None else "step_not_claimed", extra=_facts_of(message))
+
+    def _hand_over(self, message: StepMessage) -> None:
         self._watch = StepWatch(
             self._leases,
             self._child.interrupt,

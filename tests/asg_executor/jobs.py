@@ -74,7 +74,7 @@ def score_more(number: int) -> int:
     return _steps_in_this_process - number
 
 
-@dg.op(out=dg.DynamicOut(int))
+@dg.op(out=dg.DynamicOut(int), tags={"asg_executor/inline": "true"})
 def fan_out() -> object:
     """Six pieces of work."""
     for piece in range(6):
@@ -89,7 +89,7 @@ def drain(piece: int) -> str:
     return f"{piece}:{os.environ.get('INSTANCE_ID', '-')}"
 
 
-@dg.op
+@dg.op(tags={"asg_executor/inline": "true"})
 def account(drained: list[str]) -> int:
     """Count the pieces."""
     return len(drained)

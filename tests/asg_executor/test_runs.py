@@ -1,7 +1,5 @@
 """Whole runs on real agents: what a user sees when nothing goes wrong."""
 
-import time
-
 import dagster as dg
 import pytest
 
@@ -28,7 +26,6 @@ def test_chain_when_an_agent_serves_then_tagged_steps_run_warm_and_others_locall
     assert scored.split()[2] == shared_fleet.agents[0].instance_id
     assert prepared.split()[1] != scored.split()[1]
     assert shared_fleet.lease_of(result.run_id, "score").state is LeaseState.DONE
-    assert shared_fleet.leases.count_open_steps(now=time.time()) == 0
 
 
 def test_fleet_step_when_run_then_events_name_task_instance_log_and_output_is_captured(
@@ -60,11 +57,16 @@ def test_fan_out_when_two_agents_serve_then_both_take_pieces(
     fleet: TestFleet,
     instance: dg.DagsterInstance,
 ) -> None:
-    """Dynamic outputs become one fleet step each, taken by whichever instance is free."""
+    """Dynamic outputs become one fleet step each; the plan and the sum around them cost no process."""
     first, second = fleet.start_agent(ready=False), fleet.start_agent()
 
     with dg.execute_job(dg.reconstructable(jobs.fan_out_job), instance=instance) as result:
         assert result.output_for_node("account") == 6
+    inline = [message for _, _, message in events_of(result, instance) if "in the run worker" in message]
+    assert inline == [
+        'Executing step "fan_out" in the run worker.',
+        'Executing step "account" in the run worker.',
+    ]
     takers = {line.split()[2] for line in fleet.diary("drain")}
     assert len(fleet.diary("drain")) == 6
     assert takers == {first.instance_id, second.instance_id}
