@@ -17,15 +17,12 @@ from typing import Final
 
 from gpu_worker.effects import Exit, ReportAttempt, Score
 from gpu_worker.events import (
-    BatchFailed,
-    Dependency,
-    DependencyFailed,
     Event,
     Interrupted,
-    ReceiveFailed,
     StopRequested,
     Tick,
 )
+from gpu_worker.journal import log_attempt, log_fault, outcome_name
 from gpu_worker.limits import WorkerLimits, worker_limits
 from gpu_worker.perform import Performer
 from gpu_worker.score import Scorer, score_batch
@@ -34,18 +31,12 @@ from gpu_worker.worker import advance
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.policies import PolicyInForce
 from parjanya_dagster.core.errors import EdgeError
-from parjanya_dagster.core.execution.outcome import Completed, Outcome, Retry, Superseded, TerminalFailure
+from parjanya_dagster.core.execution.outcome import Completed, TerminalFailure
 
 EXIT_OVERDUE: Final = 70
 _TICK_S: Final = 0.2
 _ASK_S: Final = 1.0
 _CLOSING_S: Final = 30.0
-_OUTCOMES: Final[Mapping[type[Outcome], str]] = {
-    Completed: "completed",
-    TerminalFailure: "terminal_failure",
-    Retry: "retry",
-    Superseded: "superseded",
-}
 
 log = logging.getLogger("gpu_worker")
 
@@ -185,7 +176,7 @@ class _Drain:
 
     def feed(self, event: Event) -> None:
         """Advance the machine, and start what it asks for."""
-        _log_fault(event)
+        log_fault(event)
         with self._lock:
             self._state, effects = advance(self._state, event, self._platform.clock())
             is_finished = self._state.is_finished
@@ -263,21 +254,11 @@ class _Drain:
         self._scores.put(None)
 
     def _report_attempt(self, effect: ReportAttempt) -> None:
-        name = _OUTCOMES[type(effect.outcome)]
-        facts: dict[str, object] = {
-            "outcome": name,
-            "attempt": effect.receive_count,
-            **_details(effect.outcome),
-        }
         with self._lock:
-            self._outcomes[name] += 1
+            self._outcomes[outcome_name(effect.outcome)] += 1
             if effect.job is not None and isinstance(effect.outcome, Completed | TerminalFailure):
                 self._settled.append(str(effect.job.key))
-        if effect.job is not None:
-            job = effect.job
-            facts |= {"tenant_id": job.tenant_id, "image_id": job.image_id, "intent_id": job.intent_id}
-            facts |= {"generation": job.generation}
-        log.info("attempt_concluded", extra=facts)
+        log_attempt(effect)
 
 
 def _is_done(until: Callable[[], bool]) -> bool:
@@ -286,29 +267,3 @@ def _is_done(until: Callable[[], bool]) -> bool:
     except EdgeError as error:
         log.warning("end_of_drain_unreadable", extra={"error": str(error)})
         return False
-
-
-def _log_fault(event: Event) -> None:
-    match event:
-        case ReceiveFailed(detail=detail):
-            log.warning("dependency_failed", extra={"dependency": Dependency.QUEUE, "detail": detail})
-        case DependencyFailed(dependency=dependency, receipts=receipts, detail=detail):
-            facts = {"dependency": dependency, "messages": len(receipts), "detail": detail}
-            log.warning("dependency_failed", extra=facts)
-        case BatchFailed(error=error, engine_is_sound=is_sound, receipts=receipts):
-            facts = {"messages": len(receipts), "engine_is_sound": is_sound, "detail": error}
-            log.error("batch_failed", extra=facts)
-        case _:
-            pass
-
-
-def _details(outcome: Outcome) -> dict[str, object]:
-    match outcome:
-        case Completed(result=result):
-            return {"verdict": result.decision.verdict, "policy_version": result.decision.policy_version}
-        case TerminalFailure(code=code, detail=detail):
-            return {"code": code, "detail": detail}
-        case Retry(reason=reason, delay_s=delay_s):
-            return {"reason": reason, "delay_s": delay_s}
-        case Superseded(reason=reason):
-            return {"reason": reason}

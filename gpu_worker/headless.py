@@ -1,0 +1,115 @@
+"""The headless worker: drains the queue without Dagster, and offers its instance up when there is nothing.
+
+Protection from scale-in is given up only after it stopped receiving and holds nothing, and is taken again
+before it receives: the group can never choose an instance that holds work.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from gpu_worker.drain import DrainReport, drain
+from gpu_worker.limits import worker_limits
+from gpu_worker.score import Scorer
+from gpu_worker.settings import WorkerSettings
+from parjanya_dagster.asg_executor.errors import DeniedError, EdgeError
+from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.core.belief.signals import Blind
+
+log = logging.getLogger("gpu_worker")
+
+
+class Member(Protocol):
+    """An instance as its worker may act on it; see `asg_executor.instance.FleetMember`."""
+
+    def protect(self) -> None:
+        """Forbid scale-in to choose it."""
+
+    def unprotect(self) -> None:
+        """Allow scale-in to choose it."""
+
+def run_headless(
+    platform: Platform,
+    scorer: Scorer,
+    settings: WorkerSettings,
+    *,
+    member: Member,
+    instance_id: str,
+    should_leave: Callable[[], bool],
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Drain whenever there is work and watch in between, until `should_leave`; call it on the main thread.
+
+    Args:
+        pause: waits that many seconds.
+    """
+    limits = worker_limits(platform.limits, micro_batch=settings.micro_batch)
+    while not should_leave():
+        if not _is_ours(member):
+            log.info("instance_is_leaving", extra={"instance_id": instance_id})
+            return
+        report = drain(
+            platform,
+            scorer,
+            scored_by=f"headless:{instance_id}",
+            should_stop=should_leave,
+            idle_after_s=settings.idle_after_s,
+            limits=limits,
+        )
+        log_drained(report)
+        if not should_leave():
+            _watch(platform, member, should_leave, pause, settings.watch_every_s)
+
+
+def work_is_visible(platform: Platform) -> bool:
+    """Whether the queue shows a job that may be received now; False while it cannot be read."""
+    depth = platform.queue.depth()
+    if isinstance(depth, Blind):
+        log.warning("queue_unreadable", extra={"reason": depth.reason})
+        return False
+    return depth.value.visible > 0
+
+
+def log_drained(report: DrainReport) -> None:
+    """Log what a drain did."""
+    log.info(
+        "queue_drained",
+        extra={
+            "outcomes": dict(report.outcomes),
+            "seconds": round(report.seconds, 1),
+            "images_per_s": round(report.images_per_s, 1),
+            "reason": report.stop_reason,
+        },
+    )
+
+
+def _is_ours(member: Member) -> bool:
+    """Take protection; False when the group has begun to terminate the instance.
+
+    A group that does not answer is no reason not to work: the queue gives every message a second chance.
+    """
+    try:
+        member.protect()
+    except DeniedError:
+        return False
+    except EdgeError as error:
+        log.warning("instance_not_protected", extra={"error": str(error)})
+    return True
+
+
+def _watch(
+    platform: Platform,
+    member: Member,
+    should_leave: Callable[[], bool],
+    pause: Callable[[float], None],
+    every_s: float,
+) -> None:
+    """Offer the instance up, and return when there is work or it must leave."""
+    try:
+        member.unprotect()
+    except EdgeError as error:
+        log.warning("instance_not_offered", extra={"error": str(error)})
+    log.info("worker_idle")
+    while not should_leave() and not work_is_visible(platform):
+        pause(every_s)

@@ -1,0 +1,77 @@
+"""The command line of the worker: `python -m gpu_worker headless`."""
+
+import argparse
+import logging
+import os
+import signal
+from collections.abc import Sequence
+from types import FrameType
+from typing import Final
+
+from gpu_worker.headless import run_headless
+from gpu_worker.membership import Departure, member_from_environment
+from gpu_worker.score import warm_scorer
+from gpu_worker.settings import load_worker_settings
+from parjanya_dagster.core.errors import ConfigError
+from parjanya_dagster.settings import load_settings
+from parjanya_dagster.telemetry import configure_logging
+from parjanya_dagster.wiring import platform_from
+
+EXIT_MISCONFIGURED: Final = 2
+
+_EPILOG = """
+environment:
+  PARJANYA_PREFIX, PARJANYA_ACCOUNT, PARJANYA_REGION, PARJANYA_ENGINE   the platform, and the engine (cpu)
+  PARJANYA_VISIBILITY_S                    the queue's visibility timeout (180)
+  PARJANYA_WORKER_MICRO_BATCH              images per call of the engine (8)
+  PARJANYA_WORKER_IDLE_AFTER_S             idle seconds before the instance is offered up (20)
+  PARJANYA_WORKER_PACK                     the prompt pack (house-1)
+  AWS_ENDPOINT_URL, AWS_REGION, ...        as boto3 reads them
+  INSTANCE_ID, AUTO_SCALING_GROUP          who this is; without them IMDSv2 is asked
+
+exit status:
+  0   left as asked: SIGTERM, SIGINT, a Spot interruption or a scale-in; what was held is finished or returned
+  2   the settings are wrong; the message says which
+  70  a stage was overdue or the engine failed again and again: start the worker anew
+"""
+
+log = logging.getLogger("gpu_worker")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the worker; return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m gpu_worker",
+        description="Score the images that the intents queue names.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("headless", help="drain the queue without Dagster until told to leave")
+    parser.parse_args(arguments)
+    try:
+        return _headless()
+    except ConfigError as error:
+        log.critical("worker_misconfigured", extra={"error": str(error)})
+        return EXIT_MISCONFIGURED
+
+
+def _headless() -> int:
+    configure_logging()
+    settings, own = load_settings(), load_worker_settings()
+    member = member_from_environment(settings.region)
+    instance_id = member.identity.instance_id
+    configure_logging(instance_id=instance_id)
+    departure = Departure(os.environ, member)
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        departure.request(signal.Signals(number).name)
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)
+    platform = platform_from(settings, plane="worker")
+    scorer = warm_scorer(settings.engine, pack_id=own.pack)
+    log.info("worker_started", extra={"engine": settings.engine, "pack": own.pack})
+    run_headless(platform, scorer, own, member=member, instance_id=instance_id, should_leave=departure.is_due)
+    log.info("worker_left", extra={"reason": departure.reason})
+    return 0

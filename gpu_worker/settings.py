@@ -1,0 +1,43 @@
+"""The worker's own settings; what it shares with the platform is in `parjanya_dagster.settings`."""
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from parjanya_dagster.core.errors import ConfigError
+
+
+class WorkerSettings(BaseSettings):
+    """How one worker behaves.
+
+    Environment: each field as PARJANYA_WORKER_<NAME>.
+
+    Args:
+        pack: the prompt pack that is asked.
+        micro_batch: images per call of the engine.
+        idle_after_s: idle seconds before a headless worker gives up its protection and only watches.
+        watch_every_s: seconds between two looks while it watches.
+        pause_after_s: idle seconds after which background draining hands the process back.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PARJANYA_WORKER_", frozen=True, extra="ignore")
+
+    pack: str = "house-1"
+    micro_batch: int = Field(default=8, ge=1, le=64)
+    idle_after_s: float = Field(default=20.0, gt=0)
+    watch_every_s: float = Field(default=2.0, gt=0)
+    pause_after_s: float = Field(default=2.0, gt=0)
+
+
+def load_worker_settings() -> WorkerSettings:
+    """Return the settings in the environment.
+
+    Raises:
+        ConfigError: any of them is invalid; the message lists every one.
+    """
+    try:
+        return WorkerSettings()
+    except ValidationError as error:
+        faults = "; ".join(
+            f"PARJANYA_WORKER_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()
+        )
+        raise ConfigError(f"settings of the worker are invalid: {faults}") from error
