@@ -13,6 +13,7 @@ from typing import Final
 from parjanya_dagster.cli.connection import connect, environment_of
 from parjanya_dagster.cli.home import Home
 from parjanya_dagster.control.policies import publish_policy
+from parjanya_dagster.core.errors import ConfigError
 from parjanya_dagster.core.names import Names
 from parjanya_dagster.local import services
 from parjanya_dagster.local.credentials import Profile
@@ -31,6 +32,7 @@ SERVICES: Final = (FLEET, *DAGSTER, WEB)
 """In the order in which they end: whoever makes work first, whoever others need last."""
 
 _READY_S: Final = 120.0
+_NEEDED_BYTES: Final = 300 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ def bring_up(home: Home, *, with_dagster: bool, progress: Progress = lambda _, _
         ConfigError: a port is taken, or a process ended; the message says what to do.
         UnavailableError: a process was not ready in time.
     """
+    _check_disk(home)
     _check_ports(home, with_dagster=with_dagster)
     started = time.monotonic()
     aws = LocalAws.start(home.aws, home.aws_port)
@@ -114,6 +117,16 @@ def endpoints(home: Home) -> Endpoints:
 def sign_in_url(web: str, secret: str) -> str:
     """Return an address that signs in; what follows '#' is never sent nor logged."""
     return f"{web}/#token={secret}"
+
+
+def _check_disk(home: Home) -> None:
+    home.path.mkdir(parents=True, exist_ok=True)
+    free_bytes = shutil.disk_usage(home.path).free
+    if free_bytes < _NEEDED_BYTES:
+        raise ConfigError(
+            f"{home.path} has {free_bytes // 2**20} MiB of free disk and needs {_NEEDED_BYTES // 2**20}: "
+            "free some, or keep the state on another disk with PARJANYA_HOME=/path",
+        )
 
 
 def _check_ports(home: Home, *, with_dagster: bool) -> None:

@@ -1,5 +1,6 @@
 """The `parjanya` command: one group whose commands are loaded when they are asked for."""
 
+import errno
 import importlib
 import os
 import signal
@@ -22,6 +23,10 @@ _COMMANDS: Final = {
     "up": "parjanya_dagster.cli.stack_commands:up",
     "upload": "parjanya_dagster.cli.upload:upload",
 }
+_DISK_FULL: Final = (
+    "no space is left on the disk: free some and repeat the command, or keep the state on another disk "
+    "with PARJANYA_HOME=/path"
+)
 
 
 class LazyGroup(click.Group):
@@ -60,13 +65,19 @@ def parjanya() -> None:
 def main() -> None:
     """Run the command line; errors meant for a person are printed, not traced."""
     # Ended like a Ctrl-C, so that whatever a command has started is stopped in order.
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["NO_PROXY"] = ",".join(filter(None, (os.environ.get("NO_PROXY"), "127.0.0.1", "localhost")))
     try:
         parjanya()
     except ParjanyaError as error:
         click.secho(f"Error: {error}", fg="red", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        click.secho(f"Error: {_DISK_FULL}", fg="red", err=True)
         sys.exit(1)
 
 

@@ -123,8 +123,10 @@ def _print(report: dict[str, Any]) -> None:
         if report["urls"][name]:
             console.print(f"[bold]{name:<14}[/]{report['urls'][name]}")
     console.print(f"[bold]{'policy':<14}[/]{report['policy'] or 'none published'}")
+    console.print("\n[dim]tenants[/]" if report["tenants"] else "[dim]no tenants yet[/]")
     for tenant_id, counts in report["tenants"].items():
-        console.print(f"[bold]{'tenant ' + tenant_id:<14}[/] {_words(counts) or 'no images'}")
+        console.print(f"[bold]{tenant_id:<14}[/]{_words(counts) or 'no images'}")
+    console.print()
     for name in ("queue", "dead_letters", "fleet"):
         console.print(f"[bold]{name.replace('_', ' '):<14}[/]{_signal(report[name])}")
     ages = ", ".join(f"{plane} {age:.0f} s ago" for plane, age in report["heartbeat_age_s"].items())

@@ -107,7 +107,10 @@ def await_ready(service: Service, home: Path, *, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
     while not service.is_ready():
         if find(service.name, home) is None:
-            raise ConfigError(f"{service.name} ended while it started: {log_tail(service.name, home)}")
+            raise ConfigError(
+                f"{service.name} ended while it started; the end of {log_of(service.name, home)}:\n"
+                + "\n".join(log_tail(service.name, home).splitlines()[-3:]),
+            )
         if time.monotonic() > deadline:
             raise UnavailableError(
                 f"{service.name} was not ready within {timeout_s:.0f} s: read {log_of(service.name, home)}, "
