@@ -35,7 +35,7 @@ from parjanya_dagster.core.execution.outcome import Completed, TerminalFailure
 
 EXIT_OVERDUE: Final = 70
 _TICK_S: Final = 0.2
-_ASK_S: Final = 1.0
+_ASK_S: Final = 0.5
 _CLOSING_S: Final = 30.0
 
 log = logging.getLogger("gpu_worker")
@@ -103,11 +103,11 @@ def drain(
 
     Args:
         scored_by: `dagster:<run>:<step>` or `headless:<instance>`.
-        until: whether everything that was asked for is done; asked about once a second.
+        until: whether everything that was asked for is done; asked about twice a second.
         should_stop: whether to leave now; asked several times a second.
         idle_after_s: end after holding nothing for this long; None to wait for ever.
         deadline_s: end after this many seconds; None for no deadline.
-        progress: told about once a second and at the end, on this thread.
+        progress: told about twice a second and at the end, on this thread.
         limits: the worker's own; from the platform's limits if None.
         exit_process: ends the process when a thread hangs; must not return.
     """

@@ -29,6 +29,7 @@ class Member(Protocol):
     def unprotect(self) -> None:
         """Allow scale-in to choose it."""
 
+
 def run_headless(
     platform: Platform,
     scorer: Scorer,
