@@ -43,13 +43,13 @@ def table_of(views: Iterable[ImageView]) -> Table:
     table.add_column("scores")
     table.add_column("seconds", justify="right")
     for view in views:
-        scores = " ".join(f"{name} {value:.2f}" for name, value in view.scores)
-        labels = " ".join(f"{label} {value:.2f}" for _, label, value in view.labels)
+        labels = [f"{label} {value:.2f}" for _, label, value in view.labels]
+        numbers = [f"{name} {value:.2f}" for name, value in view.chances + view.scores]
         table.add_row(
             escape(view.file_name),
             f"[{_COLOURS[view.show]}]{_WORDS[view.show]}[/]",
             escape(", ".join(view.reasons) or view.note),
-            escape(" ".join(filter(None, (labels, scores)))),
+            escape("  ".join((*labels, *numbers)).replace("_", "-")),
             "" if view.took_s is None else f"{view.took_s:.1f}",
         )
     return table

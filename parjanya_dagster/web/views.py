@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any, Final
 
 from parjanya_dagster.core.truth.identity import created_at_of
@@ -27,6 +28,7 @@ _OF_VERDICT: Final = {
     Verdict.REVIEW: Show.REVIEW,
     Verdict.REJECT: Show.REJECTED,
 }
+_YES_NO: Final = {"yes", "no"}
 _WAITS_FOR: Final = {
     Status.PENDING_UPLOAD: "waiting for the file",
     Status.PENDING_VALIDATION: "being validated",
@@ -40,7 +42,8 @@ class ImageView:
 
     Args:
         scores: name and value in 0..1, in the prompt pack's order.
-        labels: question, its likeliest label and that label's probability, for questions without a score.
+        chances: question and probability of yes, for questions of yes and no.
+        labels: question, likeliest label and its probability, for the others without a score.
         took_s: seconds from the upload's request to the present status; None while it is pending.
         state: changes whenever anything shown changes.
     """
@@ -51,6 +54,7 @@ class ImageView:
     status: Status
     reasons: tuple[str, ...]
     scores: tuple[tuple[str, float], ...]
+    chances: tuple[tuple[str, float], ...]
     labels: tuple[tuple[str, str, float], ...]
     caption: str
     note: str
@@ -87,6 +91,7 @@ def view_of(row: ImageRow, drawer: Drawer) -> ImageView:
         status=row.status,
         reasons=reasons_of(row),
         scores=scores_of(answers),
+        chances=_chances_of(answers),
         labels=_labels_of(answers),
         caption=_caption_of(drawer),
         note=_note_of(row),
@@ -110,10 +115,22 @@ def scores_of(answers: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
     return tuple((name, float(it["score"])) for name, it in answers.items() if it.get("score") is not None)
 
 
+def _chances_of(answers: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
+    return tuple(
+        (name, float(labels["yes"])) for name, labels in _unscored(answers) if set(labels) == _YES_NO
+    )
+
+
 def _labels_of(answers: Mapping[str, Any]) -> tuple[tuple[str, str, float], ...]:
-    unscored = {name: it["probabilities"] for name, it in answers.items() if it.get("score") is None}
-    likeliest = {name: max(labels, key=labels.__getitem__) for name, labels in unscored.items() if labels}
-    return tuple((name, label, float(unscored[name][label])) for name, label in likeliest.items())
+    likeliest = {name: max(labels.items(), key=itemgetter(1)) for name, labels in _unscored(answers)}
+    return tuple(
+        (name, label, float(share)) for name, (label, share) in likeliest.items() if label not in _YES_NO
+    )
+
+
+def _unscored(answers: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float]]]:
+    plain = ((name, it["probabilities"]) for name, it in answers.items() if it.get("score") is None)
+    return [(name, labels) for name, labels in plain if labels]
 
 
 def _caption_of(drawer: Drawer) -> str:
