@@ -5,15 +5,18 @@ from dagster_aws.s3 import S3PickleIOManager, S3Resource
 
 from parjanya_dagster.asg_executor.executor import asg_executor
 from parjanya_dagster.core.names import Names
-from parjanya_dagster.defs import assets_intent, assets_policy, assets_scoring, assets_truth, checks
-from parjanya_dagster.defs.resources import PlatformResource
-from parjanya_dagster.defs.schedules import (
-    delete_old_runs,
-    delete_old_runs_schedule,
-    nightly_truth,
-    nightly_truth_schedule,
+from parjanya_dagster.defs import (
+    assets_intent,
+    assets_policy,
+    assets_scoring,
+    assets_truth,
+    checks,
+    checks_truth,
+    checks_verdicts,
+    schedules,
+    sensors,
 )
-from parjanya_dagster.defs.sensors import backlog_sensor, intent_gap_sensor, tenant_discovery
+from parjanya_dagster.defs.resources import PlatformResource
 from parjanya_dagster.settings import load_settings
 
 
@@ -32,17 +35,31 @@ def defs() -> dg.Definitions:
             assets_policy.policy_decisions,
         ],
         asset_checks=[
+            checks_truth.conservation_check,
+            checks_truth.bucket_routing_check,
+            checks_truth.stuck_rows_check,
             checks.intent_gap_check,
             checks.dead_letters_check,
             checks.heartbeat_check,
-            checks.conservation_check,
-            checks.stuck_rows_check,
+            checks_verdicts.label_mass_check,
+            checks_verdicts.verdict_drift_check,
         ],
-        jobs=[assets_scoring.score_images, nightly_truth, delete_old_runs],
-        sensors=[tenant_discovery, backlog_sensor, intent_gap_sensor],
-        schedules=[nightly_truth_schedule, delete_old_runs_schedule],
+        jobs=[
+            assets_scoring.score_images,
+            schedules.nightly_truth,
+            schedules.nightly_checks,
+            schedules.delete_old_runs,
+        ],
+        sensors=[sensors.tenant_discovery, sensors.backlog_sensor, sensors.intent_gap_sensor],
+        schedules=[
+            schedules.nightly_truth_schedule,
+            schedules.nightly_checks_schedule,
+            schedules.delete_old_runs_schedule,
+        ],
         resources={
-            "platform": PlatformResource(),
+            "platform": PlatformResource(
+                web_url=dg.EnvVar("PARJANYA_WEB_URL").get_value("http://127.0.0.1:8080") or ""
+            ),
             "s3": s3,
             "io_manager": S3PickleIOManager(
                 s3_resource=s3, s3_bucket=names.artifacts_bucket, s3_prefix="dagster/io"

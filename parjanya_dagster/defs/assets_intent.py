@@ -4,12 +4,15 @@ from collections import Counter
 
 import dagster as dg
 
+from parjanya_dagster.control.apply import Applied
 from parjanya_dagster.control.listing import backlog
 from parjanya_dagster.control.reconcile import reconcile_world
 from parjanya_dagster.core.belief.signals import Blind, QueueSignal
 from parjanya_dagster.defs.assets_truth import OWNERS, validated_images
+from parjanya_dagster.defs.metadata import counted
 from parjanya_dagster.defs.partitions import TENANTS
 from parjanya_dagster.defs.resources import PlatformResource
+from parjanya_dagster.defs.run_tags import complete_run_tags, run_tags
 
 
 @dg.asset(
@@ -27,18 +30,20 @@ def vlm_intents(context: dg.AssetExecutionContext, platform: PlatformResource) -
     too): missing jobs are sent, lost ones sent again, and the fleet is asked for what the demand needs.
     """
     world, tenant = platform.get(), context.partition_key
+    complete_run_tags(context, run_tags(tenant))
     cycle = reconcile_world(world)
-    applied = cycle.applied
+    applied = cycle.applied or Applied()
     by_tenant = backlog(world)
-    for fault in applied.faults if applied else []:
-        context.log.warning(fault)
+    for trouble in (*applied.faults, *applied.blind):
+        context.log.warning(trouble)
     return dg.MaterializeResult(
         metadata={
-            "actions_by_reason": dict(applied.counts) if applied else {},
-            "planned": dict(Counter(type(action).__name__ for action in cycle.actions)),
-            "blind": applied.blind if applied else [],
+            "planned": counted(Counter(type(each).__name__ for each in cycle.actions), of="action", unit="n"),
+            "applied": counted(applied.counts, of="action", unit="n"),
+            "faults": len(applied.faults),
+            "blind": dg.MetadataValue.text("; ".join(applied.blind) or "nothing"),
             "backlog": by_tenant[tenant],
-            "backlog_by_tenant": dict(by_tenant),
+            "backlog_by_tenant": counted(by_tenant, of="tenant"),
             "queue": describe_queue(cycle.snapshot.queue),
             "dead_letters": describe_queue(cycle.snapshot.dead_letters),
         }

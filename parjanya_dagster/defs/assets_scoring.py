@@ -1,11 +1,12 @@
 """The asset of scores: one run drains a tenant's backlog on the fleet.
 
-It is a graph of three steps: `plan_drain` notes which rows wait, one mapped `drain` per instance works the
-queue until those rows have durable outcomes, and `account` says what became of each, by run or headless.
+It is a graph of three steps: `plan_drain` notes which rows wait, one mapped `drain_intents` per instance
+works the queue until those rows have durable outcomes, and `account` says what became of each.
 """
 
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -17,20 +18,30 @@ from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.scan import pending_enrichment
 from parjanya_dagster.core.reconcile.capacity import capacity_for
 from parjanya_dagster.core.truth.identity import ImageKey, image_key_from
+from parjanya_dagster.core.truth.row import ImageRow
 from parjanya_dagster.defs.assets_intent import vlm_intents
 from parjanya_dagster.defs.assets_truth import OWNERS
+from parjanya_dagster.defs.metadata import counted, image_links
 from parjanya_dagster.defs.partitions import TENANTS
 from parjanya_dagster.defs.resources import PlatformResource
+from parjanya_dagster.defs.run_tags import complete_run_tags, run_tags
 
 FLEET_TAG: Final = {"asg_executor/fleet": "gpu"}
-_POLL: Final = timedelta(seconds=1)
+USD_PER_INSTANCE_HOUR: Final = 0.8048
+"""g6.xlarge on demand in us-east-1, 2026-08."""
+
+_IDLE_S: Final = 30.0
+"""An instance that holds nothing for this long leaves: what is still waiting waits for something else."""
+_LOG_EVERY_S: Final = 10.0
 _KEYS_READ: Final = 100
+_SAMPLES: Final = 5
+_SECONDS_PER_HOUR: Final = 3600
 
 
 class DrainConfig(dg.Config):
     """Run config of the plan.
 
-    Args:
+    Attributes:
         deadline_s: seconds after which a drain ends, whatever is left.
     """
 
@@ -40,17 +51,18 @@ class DrainConfig(dg.Config):
 @dg.op(
     ins={"vlm_intents": dg.In(dg.Nothing)},
     out=dg.DynamicOut(dict[str, Any]),
-    description="Note which rows wait to be scored, and share the work out: one drain per instance.",
+    description="Note which rows wait to be scored, and how many instances share them.",
 )
 def plan_drain(
     context: dg.OpExecutionContext, config: DrainConfig, platform: PlatformResource
 ) -> Iterator[dg.DynamicOutput[dict[str, Any]]]:
     """Yield one share per instance; every share names all rows, since a queue cannot be selected from."""
-    world = platform.get()
-    keys = pending_enrichment(world, context.partition_key)
-    instances = max(capacity_for(len(keys), world.capacity), 1)
+    world, tenant = platform.get(), context.partition_key
+    complete_run_tags(context, run_tags(tenant))
+    keys = pending_enrichment(world, tenant)
+    instances = capacity_for(len(keys), world.capacity)
     deadline = world.clock() + timedelta(seconds=config.deadline_s)
-    context.log.info("%d images wait; %d instance(s), until %s", len(keys), instances, deadline)
+    context.log.info("%d images wait; %d instance(s) until %s", len(keys), instances, deadline.isoformat())
     for index in range(instances):
         share = {"images": [str(key) for key in keys], "deadline": deadline.isoformat()}
         yield dg.DynamicOutput(share, mapping_key=f"instance_{index}")
@@ -67,15 +79,17 @@ def drain_intents(
     """Score jobs of any tenant until the planned rows have durable outcomes, or the deadline."""
     world = platform.get()
     waiting = Unsettled(world, [image_key_from(text) for text in share["images"]])
-    deadline = datetime.fromisoformat(share["deadline"])
+    seconds_left = (datetime.fromisoformat(share["deadline"]) - world.clock()).total_seconds()
     report = drain(
         world,
         warm_scorer(),
-        scored_by=f"dagster:{context.run_id}:{context.op_handle.name}",
-        until=lambda: waiting.is_empty() or world.clock() >= deadline,
-        progress=lambda so_far: context.log.info(_progress(so_far)),
+        scored_by=f"dagster:{context.run_id}:drain_intents[{context.get_mapping_key()}]",
+        until=waiting.is_empty,
+        idle_after_s=_IDLE_S,
+        deadline_s=max(seconds_left, 0.0),
+        progress=logged_progress(context.log.info),
     )
-    context.log.info(_progress(report))
+    context.log.info("%s; ended: %s", _progress(report), report.stop_reason)
     return {
         "images": share["images"],
         "outcomes": dict(report.outcomes),
@@ -88,22 +102,26 @@ def drain_intents(
 def account(
     context: dg.OpExecutionContext, platform: PlatformResource, reports: list[dict[str, Any]]
 ) -> dg.Output[None]:
-    """Return nothing but metadata: outcomes, throughput, and rows by run, other runs, or headless."""
+    """Return nothing but metadata: outcomes, throughput, price, and rows by run or headless."""
     world = platform.get()
     keys = [image_key_from(text) for text in (reports[0]["images"] if reports else ())]
     rows = world.images.get_many(keys) if keys else []
     outcomes = sum((Counter(report["outcomes"]) for report in reports), Counter[str]())
-    by = Counter(_scored_by(row.scored_by, context.run_id) for row in rows if row.status.is_settled)
+    hours = sum(report["seconds"] for report in reports) / _SECONDS_PER_HOUR
+    decided = sorted(row.key.image_id for row in rows if row.decision)
     return dg.Output(
         None,
         metadata={
             "planned_images": len(keys),
-            "rows_by_status": dict(Counter(row.status.value for row in rows)),
-            "verdicts": dict(Counter(row.decision.verdict.value for row in rows if row.decision)),
-            "scored_by": dict(by),
-            "outcomes": dict(outcomes),
+            "rows_by_status": counted(Counter(row.status.value for row in rows), of="status"),
+            "verdicts": counted(Counter(row.decision.verdict for row in rows if row.decision), of="verdict"),
+            "scored_by": counted(scorers_of(rows, context.run_id), of="by"),
+            "outcomes": counted(outcomes, of="outcome", unit="attempts"),
             "instances": len(reports),
-            "images_per_s": sum(report["images_per_s"] for report in reports),
+            "images_per_s": round(sum(report["images_per_s"] for report in reports), 2),
+            "instance_hours": hours,
+            "usd": round(hours * USD_PER_INSTANCE_HOUR, 6),
+            "samples": dg.MetadataValue.md(image_links(decided[-_SAMPLES:], web_url=platform.web_url)),
         },
     )
 
@@ -127,43 +145,60 @@ def vlm_scores(vlm_intents: object) -> object:
 
 score_images = dg.define_asset_job(
     "score_images",
-    selection=[vlm_scores],
-    partitions_def=TENANTS,
+    selection=dg.AssetSelection.assets(vlm_scores).without_checks(),
     description="Drain one tenant's backlog on the fleet.",
 )
 
 
 class Unsettled:
-    """The planned rows that still wait, looked up at most once a second and only as long as they wait."""
+    """The planned rows that still wait; looking again costs a read only as long as some do."""
 
     def __init__(self, platform: Platform, keys: list[ImageKey]) -> None:
         self._platform = platform
         self._keys = keys
-        self._looked_at: datetime | None = None
 
     def is_empty(self) -> bool:
-        """Every planned row has a durable outcome."""
-        now = self._platform.clock()
-        if self._keys and (self._looked_at is None or now - self._looked_at >= _POLL):
-            self._looked_at = now
+        """Every planned row has a durable outcome, or waits for a person.
+
+        Raises:
+            EdgeError: the rows cannot be read.
+        """
+        while self._keys:
             head, rest = self._keys[:_KEYS_READ], self._keys[_KEYS_READ:]
-            rows = {row.key: row for row in self._platform.images.get_many(head)}
-            still = [key for key in head if key in rows and not rows[key].status.is_settled]
+            rows = self._platform.images.get_many(head)
+            still = [row.key for row in rows if not row.status.is_settled and not row.quarantined]
             self._keys = still + rest
-        return not self._keys
+            if still:
+                return False
+        return True
 
 
-def _scored_by(scored_by: str | None, run_id: str) -> str:
-    if scored_by is None:
-        return "nobody"
-    kind, _, rest = scored_by.partition(":")
+def scorers_of(rows: list[ImageRow], run_id: str) -> Counter[str]:
+    """Return how many settled rows each kind of scorer has: this run, other runs, or headless."""
+    return Counter(_scorer(row.scored_by, run_id) for row in rows if row.status.is_settled)
+
+
+def logged_progress(log: Callable[[str], object]) -> Callable[[DrainReport], None]:
+    """Return a listener that logs what changed, now and then: every line is a row of the event log."""
+    logged_at, logged = time.monotonic(), ""
+
+    def listen(report: DrainReport) -> None:
+        nonlocal logged_at, logged
+        text = _progress(report)
+        if text != logged and time.monotonic() - logged_at >= _LOG_EVERY_S:
+            logged_at, logged = time.monotonic(), text
+            log(text)
+
+    return listen
+
+
+def _scorer(scored_by: str | None, run_id: str) -> str:
+    kind, _, rest = (scored_by or "nobody").partition(":")
     if kind != "dagster":
         return kind
     return "this run" if rest.startswith(run_id) else "other runs"
 
 
 def _progress(report: DrainReport) -> str:
-    outcomes = (
-        ", ".join(f"{count} {name}" for name, count in sorted(report.outcomes.items())) or "nothing yet"
-    )
-    return f"{outcomes}; {report.images_per_s:.1f} images/s"
+    outcomes = ", ".join(f"{count} {name}" for name, count in sorted(report.outcomes.items()))
+    return f"{outcomes or 'nothing yet'}; {report.images_per_s:.1f} images/s"

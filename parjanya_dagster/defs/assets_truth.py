@@ -1,17 +1,22 @@
 """Assets of Truth: uploads and validated images."""
 
 from collections import Counter
+from typing import Final
 
 import dagster as dg
 
-from parjanya_dagster.control.adopt import abandon_upload, objects_without_progress
+from parjanya_dagster.control.adopt import objects_without_progress
 from parjanya_dagster.control.apply import apply
 from parjanya_dagster.control.scan import all_images, conservation, revalidate_stuck, stuck_rows
+from parjanya_dagster.core.reconcile.actions import AbandonUpload
 from parjanya_dagster.core.truth.row import Status
+from parjanya_dagster.defs.metadata import counted, image_links
 from parjanya_dagster.defs.partitions import TENANTS
 from parjanya_dagster.defs.resources import PlatformResource
+from parjanya_dagster.defs.run_tags import complete_run_tags, run_tags
 
-OWNERS = ["team:platform"]
+OWNERS: Final = ["team:platform"]
+_SAMPLES: Final = 5
 
 
 @dg.asset(
@@ -24,26 +29,27 @@ OWNERS = ["team:platform"]
 def uploads(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Originals in the tenant's bucket and the rows that stand for them.
 
-    Materializing compares objects with rows, adopts every object whose row is missing or never saw its
-    upload, and closes uploads whose deadline passed without an object.
+    Materializing compares objects with rows: an object whose row is missing or never saw its upload is
+    adopted, and an upload whose deadline passed without an object is closed.
     """
     world, tenant = platform.get(), context.partition_key
-    adopted = apply(world, list(objects_without_progress(world, tenant)))
-    abandoned = Counter(
-        abandon_upload(world, row) for row in stuck_rows(world, Status.PENDING_UPLOAD, tenant)
-    )
-    for fault in adopted.faults:
+    complete_run_tags(context, run_tags(tenant))
+    overdue = stuck_rows(world, Status.PENDING_UPLOAD, tenant)
+    adoptions = list(objects_without_progress(world, tenant))
+    applied = apply(world, [*adoptions, *(AbandonUpload(row=row) for row in overdue)])
+    for fault in applied.faults:
         context.log.warning(fault)
-    counted = conservation(world, tenant)
+    found = conservation(world, tenant)
     return dg.MaterializeResult(
         metadata={
-            "objects": counted.objects,
-            "rows_past_upload": counted.rows_past_upload,
-            "adopted": dict(adopted.counts),
-            "closed": dict(abandoned),
-            "missing_rows": counted.missing_rows,
-            "missing_objects": counted.missing_objects,
-            "bucket": f"s3://{world.names.uploads_bucket(tenant)}",
+            "objects": found.objects,
+            "rows_past_upload": found.rows_past_upload,
+            "repaired": counted(applied.counts, of="repair", unit="uploads"),
+            "faults": len(applied.faults),
+            "missing_rows": found.missing_rows,
+            "missing_objects": found.missing_objects,
+            "bucket": f"s3://{world.names.uploads_bucket(tenant)}/originals/",
+            "images": dg.MetadataValue.url(f"{platform.web_url}/images"),
         }
     )
 
@@ -64,8 +70,10 @@ def validated_images(
     Materializing ingests the rows that are stuck in validation, by the function the Lambda uses.
     """
     world, tenant = platform.get(), context.partition_key
+    complete_run_tags(context, run_tags(tenant))
     outcomes = revalidate_stuck(world, tenant)
     rows = all_images(world, tenant)
+    previewed = [row.key.image_id for row in rows if row.previews]
     rejects = Counter(
         reason
         for row in rows
@@ -74,11 +82,9 @@ def validated_images(
     )
     return dg.MaterializeResult(
         metadata={
-            "ingested_again": dict(outcomes),
-            "rows_by_status": dict(Counter(row.status.value for row in rows)),
-            "rejects_by_reason": dg.MetadataValue.table(
-                [dg.TableRecord({"reason": reason, "images": n}) for reason, n in rejects.most_common()]
-                or [dg.TableRecord({"reason": "none", "images": 0})]
-            ),
+            "ingested_again": counted(outcomes, of="outcome"),
+            "rows_by_status": counted(Counter(row.status.value for row in rows), of="status"),
+            "rejects_by_reason": counted(rejects, of="reason"),
+            "newest": dg.MetadataValue.md(image_links(previewed[:_SAMPLES], web_url=platform.web_url)),
         }
     )

@@ -1,21 +1,24 @@
-"""Sensors: what the control plane of Dagster notices. Each tick is bounded and can rebuild from Truth."""
+"""Sensors: what Dagster's control plane notices. A tick is bounded, and what it knows it reads from Truth."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Final
 
 import dagster as dg
 
 from parjanya_dagster.control.listing import backlog
 from parjanya_dagster.control.reconcile import reconcile_world
-from parjanya_dagster.core.reconcile.intent_gap import intent_gap
-from parjanya_dagster.defs.assets_scoring import score_images
-from parjanya_dagster.defs.checks import GAP_GRACE, gap_report
+from parjanya_dagster.core.belief.signals import Blind
+from parjanya_dagster.defs.assets_scoring import score_images, vlm_scores
+from parjanya_dagster.defs.checks import gap_of, gap_report
 from parjanya_dagster.defs.partitions import POLICY_VERSIONS, TENANTS
 from parjanya_dagster.defs.resources import PlatformResource
+from parjanya_dagster.defs.run_tags import PARTITION, run_tags
 
-MINIMUM_RUN_INTERVAL_S: Final = 10
-FAILURE_BACK_OFF_S: Final = 60
+MINIMUM_RUN_INTERVAL: Final = timedelta(seconds=10)
+FAILURE_BACK_OFF: Final = timedelta(seconds=60)
+_RUNS_READ: Final = 1000
 _ACTIVE: Final = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
@@ -23,6 +26,7 @@ _ACTIVE: Final = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+_UNWELCOME: Final = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
 @dg.sensor(name="tenant_discovery", minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -37,7 +41,7 @@ def tenant_discovery(
             (TENANTS, control.tenants()),
             (POLICY_VERSIONS, control.policy_versions()),
         )
-        if (missing := sorted(set(known) - set(_partitions(context, definition))))
+        if (missing := sorted(set(known) - _partitions(context, definition)))
     ]
     if not requests:
         return dg.SkipReason("every tenant and policy version has its partition")
@@ -53,21 +57,32 @@ def tenant_discovery(
 def backlog_sensor(
     context: dg.SensorEvaluationContext, platform: PlatformResource
 ) -> dg.SensorResult | dg.SkipReason:
-    """Start a scoring run for each tenant with a backlog: at most one at a time, with a minimum interval."""
+    """Start a scoring run for each tenant with a backlog: at most one at a time, with a minimum interval.
+
+    Rows whose jobs are not on the queue wait for reconciliation: a run could do nothing for them.
+    """
     world = platform.get()
-    now = world.clock().timestamp()
-    asked: dict[str, float] = json.loads(context.cursor or "{}")
-    known = set(_partitions(context, TENANTS))
-    waiting = {tenant: rows for tenant, rows in backlog(world).items() if tenant in known}
+    known = _partitions(context, TENANTS)
+    waiting = {tenant: rows for tenant, rows in sorted(backlog(world).items()) if tenant in known}
+    if not waiting:
+        return dg.SkipReason("no backlog")
+    depth = world.queue.depth()
+    if not isinstance(depth, Blind) and depth.value.total == 0:
+        return dg.SkipReason(f"the queue is empty; {waiting} wait for reconciliation to send their jobs")
+    now = world.clock()
+    held_back = _held_back(context.instance, waiting, now=now)
     requests = [
-        _run_request(tenant, rows, now)
+        dg.RunRequest(
+            run_key=f"{tenant}:{int(now.timestamp())}",
+            partition_key=tenant,
+            tags=run_tags(tenant) | {"parjanya/backlog": str(rows)},
+        )
         for tenant, rows in waiting.items()
-        if _may_start(context.instance, tenant, asked=asked, now=now)
+        if tenant not in held_back
     ]
     if not requests:
-        return dg.SkipReason(f"nothing to start; backlog by tenant: {waiting or 'none'}")
-    cursor = json.dumps(asked | {str(request.partition_key): now for request in requests}, sort_keys=True)
-    return dg.SensorResult(run_requests=requests, cursor=cursor)
+        return dg.SkipReason("; ".join(f"{tenant}: {why}" for tenant, why in sorted(held_back.items())))
+    return dg.SensorResult(run_requests=requests)
 
 
 @dg.sensor(name="intent_gap", minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -76,37 +91,46 @@ def intent_gap_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     """Reconcile Truth with Intent, and report the intent gap when it changes: the second net."""
     world = platform.get()
-    cycle = reconcile_world(world)
-    gap = intent_gap(cycle.snapshot.gaps, grace=GAP_GRACE, now=world.clock())
-    for fault in cycle.applied.faults if cycle.applied else []:
-        context.log.warning(fault)
+    steps = _scoring_runs(context.instance, dg.RunsFilter(statuses=_ACTIVE))
+    cycle = reconcile_world(world, queued_steps=len(steps))
+    for trouble in (*cycle.applied.faults, *cycle.applied.blind) if cycle.applied else ():
+        context.log.warning(trouble)
+    gap = gap_of(world, cycle.snapshot.gaps, now=world.clock())
     seen = json.dumps({"by_tenant": dict(gap.by_tenant), "overdue": gap.is_overdue}, sort_keys=True)
     if seen == context.cursor:
         return dg.SkipReason(f"reconciled; intent gap unchanged: {gap.total} rows")
     return dg.SensorResult(asset_events=[dg.AssetCheckEvaluation(**gap_report(gap))], cursor=seen)
 
 
-def _partitions(context: dg.SensorEvaluationContext, definition: dg.DynamicPartitionsDefinition) -> list[str]:
-    return list(context.instance.get_dynamic_partitions(str(definition.name)))
+def _partitions(context: dg.SensorEvaluationContext, definition: dg.DynamicPartitionsDefinition) -> set[str]:
+    return set(context.instance.get_dynamic_partitions(str(definition.name)))
 
 
-def _may_start(instance: dg.DagsterInstance, tenant: str, *, asked: Mapping[str, float], now: float) -> bool:
-    if now - asked.get(tenant, 0.0) < MINIMUM_RUN_INTERVAL_S:
-        return False
-    latest = instance.get_runs(
-        filters=dg.RunsFilter(job_name=score_images.name, tags={"dagster/partition": tenant}), limit=1
-    )
-    if not latest:
-        return True
-    if latest[0].status in _ACTIVE:
-        return False
-    is_failure = latest[0].status is dg.DagsterRunStatus.FAILURE
-    return not is_failure or now - asked.get(tenant, 0.0) >= FAILURE_BACK_OFF_S
+def _held_back(instance: dg.DagsterInstance, tenants: Iterable[str], *, now: datetime) -> dict[str, str]:
+    """Return the tenants that must not get a run now, and why; two bounded reads, however many there are."""
+    theirs = {PARTITION: list(tenants)}
+    recently = dg.RunsFilter(updated_after=now - FAILURE_BACK_OFF, tags=theirs)
+    held_back: dict[str, str] = {}
+    latest: set[str] = set()
+    for record in _scoring_runs(instance, recently):
+        tenant = record.dagster_run.tags[PARTITION]
+        if tenant in latest:
+            continue
+        latest.add(tenant)
+        if record.dagster_run.status in _UNWELCOME:
+            held_back[tenant] = f"its last run was not a success; waiting {FAILURE_BACK_OFF.seconds} s"
+        elif now - record.create_timestamp < MINIMUM_RUN_INTERVAL:
+            held_back[tenant] = f"its last run began less than {MINIMUM_RUN_INTERVAL.seconds} s ago"
+    for record in _scoring_runs(instance, dg.RunsFilter(statuses=_ACTIVE, tags=theirs)):
+        held_back[record.dagster_run.tags[PARTITION]] = "a run is active"
+    return held_back
 
 
-def _run_request(tenant: str, rows: int, now: float) -> dg.RunRequest:
-    return dg.RunRequest(
-        run_key=f"{tenant}:{int(now)}",
-        partition_key=tenant,
-        tags={"tenant": tenant, "priority": "normal", "parjanya/backlog": str(rows)},
-    )
+def _scoring_runs(instance: dg.DagsterInstance, filters: dg.RunsFilter) -> list[dg.RunRecord]:
+    """Return scoring runs, newest first: requested by the sensor, or materialized by a person."""
+    return [
+        record
+        for record in instance.get_run_records(filters=filters, limit=_RUNS_READ)
+        if record.dagster_run.job_name == score_images.name
+        or vlm_scores.key in (record.dagster_run.asset_selection or ())
+    ]
