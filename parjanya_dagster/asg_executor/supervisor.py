@@ -274,7 +274,8 @@ class Supervisor:
 
     def _leave(self) -> AgentExit:
         """Stop receiving (it has), let the step finish within the grace, give up protection, exit."""
-        deadline = time.monotonic() + self._limits.grace_s
+        # A child that is still loading has nothing to finish.
+        deadline = time.monotonic() + (self._limits.grace_s if self._child.is_ready else 0.0)
         self._child.send(NoteKind.STOP)
         while not self._child.has_died and time.monotonic() < deadline:
             self._attempt("hear_child", lambda: self._hear_child(timeout_s=0.2))

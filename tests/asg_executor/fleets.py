@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +35,26 @@ def wait_until(claim: Callable[[], object], *, what: str, patience_s: float = PA
         time.sleep(0.05)
 
 
+@contextmanager
+def meanwhile(action: Callable[[], None]) -> Iterator[None]:
+    """Do `action` on a thread while the block runs; a failure of either fails the test."""
+    failures: list[BaseException] = []
+
+    def act() -> None:
+        try:
+            action()
+        except BaseException as error:  # noqa: BLE001 -- reported by the test's own thread below
+            failures.append(error)
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+    assert not failures, failures
+
+
 @dataclass
 class Agent:
     """One real agent process, standing in for an instance."""
@@ -49,8 +71,13 @@ class Agent:
 
     def signal_child(self, number: signal.Signals) -> None:
         """Signal the worker process alone."""
-        for pid in _children_of(self.process.pid):
-            os.kill(int(pid), number)
+        for pid in self.children():
+            os.kill(pid, number)
+
+    def children(self) -> list[int]:
+        """Return the process ids of the supervisor's children: the warm one."""
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in listed.split()]
 
     def ask_to_leave(self) -> None:
         """Send SIGTERM, to a paused agent too."""
@@ -171,11 +198,13 @@ class TestFleet:
         (self.directory / "diary" / "hurry").touch()
 
     def stop(self) -> None:
-        """End every agent."""
+        """End every agent at once; a child ends itself when its supervisor is gone."""
+        children = [pid for agent in self.agents if agent.process.poll() is None for pid in agent.children()]
         for agent in self.agents:
-            agent.ask_to_leave()
-        for agent in self.agents:
+            agent.process.kill()
             agent.process.wait(PATIENCE_S)
+        left = [Path(f"/proc/{pid}") for pid in children]
+        wait_until(lambda: not any(process.exists() for process in left), what="the children end themselves")
 
 
 def events_of(result: dg.JobExecutionResult, instance: dg.DagsterInstance) -> list[tuple[str, str, str]]:
@@ -189,10 +218,6 @@ def events_of(result: dg.JobExecutionResult, instance: dg.DagsterInstance) -> li
         for entry in instance.all_logs(result.run_id)
         if entry.dagster_event is not None
     ]
-
-
-def _children_of(pid: int) -> Iterator[str]:
-    yield from Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 def _launch_template() -> str:

@@ -4,9 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import dagster as dg
 import pytest
@@ -14,29 +11,9 @@ import pytest
 from parjanya_dagster.asg_executor.lease import LeaseState, StepOutcome
 from parjanya_dagster.asg_executor.step_queue import StepMessage, StepQueue
 from tests.asg_executor import jobs
-from tests.asg_executor.fleets import TestFleet, events_of, wait_until
+from tests.asg_executor.fleets import TestFleet, events_of, meanwhile, wait_until
 
 pytestmark = pytest.mark.local_aws
-
-
-@contextmanager
-def meanwhile(action: Callable[[], None]) -> Iterator[None]:
-    """Do `action` on a thread while the block runs; a failure of either fails the test."""
-    failures: list[BaseException] = []
-
-    def act() -> None:
-        try:
-            action()
-        except BaseException as error:  # noqa: BLE001 -- reported by the test's own thread below
-            failures.append(error)
-
-    thread = threading.Thread(target=act)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
-    assert not failures, failures
 
 
 def kinds(result: dg.JobExecutionResult, instance: dg.DagsterInstance) -> list[str]:

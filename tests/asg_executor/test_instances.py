@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from tests.asg_executor import jobs
-from tests.asg_executor.fleets import TestFleet, wait_until
+from tests.asg_executor.fleets import TestFleet, meanwhile, wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling.type_defs import InstanceTypeDef
@@ -58,27 +58,28 @@ def test_capacity_when_a_step_is_launched_then_the_group_wakes_and_an_idle_insta
 ) -> None:
     """From zero and back: a launch makes an instance, work keeps it protected, idleness lets it go."""
     monkeypatch.setenv("ASG_EXECUTOR_AUTO_SCALING_GROUP", fleet.name)
-    failed = dg.execute_job(dg.reconstructable(jobs.impatient_job), instance=instance)
-    assert not failed.success
-    [member] = _members(fleet)
-    assert member["ProtectedFromScaleIn"]
 
-    fleet.start_agent(
-        PATIENT,
-        "--idle-after=1",
-        INSTANCE_ID=member["InstanceId"],
-        AUTO_SCALING_GROUP=fleet.name,
-    )
+    def boot() -> None:
+        wait_until(lambda: _members(fleet), what="the group wakes")
+        [member] = _members(fleet)
+        assert member["ProtectedFromScaleIn"]
+        fleet.start_agent(
+            PATIENT,
+            "--idle-after=1",
+            INSTANCE_ID=member["InstanceId"],
+            AUTO_SCALING_GROUP=fleet.name,
+        )
+
+    with meanwhile(boot):
+        result = dg.execute_job(dg.reconstructable(jobs.score_job), instance=instance)
+
+    assert result.success
     wait_until(lambda: not _members(fleet)[0]["ProtectedFromScaleIn"], what="idle and unprotected")
 
     (fleet.directory / "diary" / "work").touch()
     wait_until(lambda: _members(fleet)[0]["ProtectedFromScaleIn"], what="background work protects it")
     (fleet.directory / "diary" / "work").unlink()
     wait_until(lambda: not _members(fleet)[0]["ProtectedFromScaleIn"], what="idle again")
-
-    result = dg.execute_job(dg.reconstructable(jobs.score_job), instance=instance)
-    assert result.success
-    assert [each["InstanceId"] for each in _members(fleet)] == [member["InstanceId"]]
 
 
 def test_agent_when_its_group_terminates_it_while_it_watches_then_it_leaves(fleet: TestFleet) -> None:
