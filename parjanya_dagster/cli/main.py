@@ -12,17 +12,19 @@ import click
 from parjanya_dagster.core.errors import ParjanyaError
 
 _COMMANDS: Final = {
-    "demo": "parjanya_dagster.cli.demo:demo",
-    "down": "parjanya_dagster.cli.stack_commands:down",
-    "images": "parjanya_dagster.cli.images:images",
-    "inspect": "parjanya_dagster.cli.files:inspect",
-    "score": "parjanya_dagster.cli.files:score",
-    "status": "parjanya_dagster.cli.status:status",
-    "tenant": "parjanya_dagster.cli.tenants:tenant",
-    "token": "parjanya_dagster.cli.tenants:token",
-    "up": "parjanya_dagster.cli.stack_commands:up",
-    "upload": "parjanya_dagster.cli.upload:upload",
+    "demo": ("parjanya_dagster.cli.demo", "Start everything, send photos through it, show the verdicts."),
+    "down": ("parjanya_dagster.cli.stack_commands", "Stop everything on this machine; state is kept."),
+    "images": ("parjanya_dagster.cli.images", "List a tenant's images with their verdicts."),
+    "inspect": ("parjanya_dagster.cli.files", "Say what files are: format, size, EXIF, decodable or not."),
+    "score": ("parjanya_dagster.cli.files", "Say how files would be judged, with nothing running."),
+    "status": ("parjanya_dagster.cli.status", "Show processes, images by status, queues, fleet, heartbeats."),
+    "tenant": ("parjanya_dagster.cli.tenants", "Add and list tenants."),
+    "token": ("parjanya_dagster.cli.tenants", "Issue API tokens."),
+    "up": ("parjanya_dagster.cli.stack_commands", "Start everything on this machine."),
+    "upload": ("parjanya_dagster.cli.upload", "Upload files and folders to a tenant."),
 }
+"""Command → module that holds it under the same name, and its line in the overview."""
+
 _DISK_FULL: Final = (
     "no space is left on the disk: free some and repeat the command, or keep the state on another disk "
     "with PARJANYA_HOME=/path"
@@ -40,13 +42,18 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of that name, or None."""
         del ctx
-        place = _COMMANDS.get(cmd_name)
-        if place is None:
+        if cmd_name not in _COMMANDS:
             return None
-        module, _, name = place.partition(":")
-        command = getattr(importlib.import_module(module), name)
+        module, _ = _COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), cmd_name)
         assert isinstance(command, click.Command)  # noqa: S101 - the table above names commands
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the overview without importing any command."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in sorted(_COMMANDS.items())])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
