@@ -27,11 +27,11 @@ FLEET: Final = "fleet"
 DAGSTER_CODE: Final = "dagster-code"
 DAGSTER_UI: Final = "dagster"
 DAGSTER_DAEMON: Final = "dagster-daemon"
-DAGSTER: Final = (DAGSTER_DAEMON, DAGSTER_UI, DAGSTER_CODE)
-SERVICES: Final = (FLEET, *DAGSTER, WEB)
-"""In the order in which they end: whoever makes work first, whoever others need last."""
+DAGSTER: Final = (DAGSTER_CODE, DAGSTER_UI, DAGSTER_DAEMON)
+SERVICES: Final = (WEB, *DAGSTER, FLEET)
 
 _READY_S: Final = 120.0
+_FLEET_PATIENCE_S: Final = 40.0
 _NEEDED_BYTES: Final = 300 * 2**20
 
 
@@ -81,8 +81,7 @@ def bring_up(home: Home, *, with_dagster: bool, progress: Progress = lambda _, _
         _finish_dagster(home, aws, code)
         progress("Dagster", time.monotonic() - started)
     else:
-        for name in DAGSTER:
-            services.stop(name, home.path)
+        services.stop(*DAGSTER, home=home.path)
     fleet = _fleet(home, aws, with_dagster=with_dagster)
     services.start(fleet, home.path)
     services.await_ready(fleet, home.path, timeout_s=_READY_S)
@@ -91,7 +90,9 @@ def bring_up(home: Home, *, with_dagster: bool, progress: Progress = lambda _, _
 
 def take_down(home: Home, *, wipe: bool = False) -> list[str]:
     """End everything that runs in this home and return the names; state is kept unless `wipe`."""
-    ended = [name for name in SERVICES if services.stop(name, home.path)]
+    # workers first, while what they settle with still answers; the local AWS last, which saves its state
+    ended = services.stop(FLEET, home=home.path, patience_s=_FLEET_PATIENCE_S)
+    ended += services.stop(*DAGSTER, WEB, home=home.path)
     if services.sweep(home.path):
         ended.append("orphans")
     aws = LocalAws.attach(home.aws)
@@ -182,7 +183,7 @@ def _fleet(home: Home, aws: LocalAws, *, with_dagster: bool) -> Service:
         command=command,
         environment=environment_of(home, aws, Profile.OPERATOR),
         is_ready=lambda: services.find(FLEET, home.path) is not None,
-        stop_patience_s=40.0,
+        stop_patience_s=_FLEET_PATIENCE_S,
     )
 
 

@@ -53,7 +53,7 @@ def process_rows(home: Home) -> list[dict[str, Any]]:
             "log": str(home.aws / "local-aws.log"),
         }
     ]
-    for name in reversed(SERVICES):
+    for name in SERVICES:
         running = services.find(name, home.path)
         rows.append(
             {

@@ -78,7 +78,7 @@ def start(service: Service, home: Path) -> Running:
     if running := find(service.name, home):
         if running.command == service.command:
             return running
-        stop(service.name, home, patience_s=service.stop_patience_s)
+        stop(service.name, home=home, patience_s=service.stop_patience_s)
     if service.port is not None:
         check_port_is_free(service.port, for_what=service.name)
     pid = _spawn(service, home)
@@ -129,18 +129,24 @@ def find(name: str, home: Path) -> Running | None:
     return running if _process_of(running) else None
 
 
-def stop(name: str, home: Path, *, patience_s: float = 20.0) -> bool:
-    """End a service and everything it started, killing it after `patience_s`; False if it was not running."""
-    running = find(name, home)
-    process = running and _process_of(running)
-    if process:
-        family = [process, *_descendants(process)]
+def stop(*names: str, home: Path, patience_s: float = 20.0) -> list[str]:
+    """End services side by side, with everything they started; return those that were running.
+
+    Args:
+        names: the services.
+        home: where they were started.
+        patience_s: seconds between the request to end and the kill.
+    """
+    running = {name: process for name in names if (process := _process_named(name, home))}
+    families = [[process, *_descendants(process)] for process in running.values()]
+    for process in running.values():
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
-        _, alive = psutil.wait_procs([process], timeout=patience_s)
-        _end_all(family, patience_s=0.0 if alive else 2.0)
-    _record_of(name, home).unlink(missing_ok=True)
-    return bool(process)
+    _await_end(running.values(), timeout_s=patience_s)
+    _end_all([each for family in families for each in family], patience_s=2.0)
+    for name in names:
+        _record_of(name, home).unlink(missing_ok=True)
+    return list(running)
 
 
 def sweep(home: Path) -> int:
@@ -254,15 +260,28 @@ def _record_of(name: str, home: Path) -> Path:
     return home / "run" / f"{name}.json"
 
 
+def _process_named(name: str, home: Path) -> psutil.Process | None:
+    running = find(name, home)
+    return _process_of(running) if running else None
+
+
 def _process_of(running: Running) -> psutil.Process | None:
-    with contextlib.suppress(ChildProcessError):  # reap it if it is ours and has ended
-        os.waitpid(running.pid, os.WNOHANG)
     try:
         process = psutil.Process(running.pid)
         same = abs(process.create_time() - running.created_at) < 1
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None
+    return process if same and _is_alive(process) else None
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Whether a process runs; one that has ended and waits to be reaped does not."""
+    with contextlib.suppress(ChildProcessError):  # reap it if it is ours
+        os.waitpid(process.pid, os.WNOHANG)
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _descendants(process: psutil.Process) -> list[psutil.Process]:
@@ -280,10 +299,18 @@ def _mark_of(process: psutil.Process) -> str | None:
     return mark
 
 
+def _await_end(processes: Iterable[psutil.Process], *, timeout_s: float) -> list[psutil.Process]:
+    """Return the processes that still run when all have ended or `timeout_s` has passed."""
+    deadline = time.monotonic() + timeout_s
+    while (alive := [each for each in processes if _is_alive(each)]) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    return alive
+
+
 def _end_all(processes: Iterable[psutil.Process], *, patience_s: float) -> None:
-    alive = [each for each in processes if each.is_running()]
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    alive = _await_end(list(processes), timeout_s=0)
+    for number, timeout_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, 5.0)):
         for each in alive:
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.send_signal(number)
-        _, alive = psutil.wait_procs(alive, timeout=patience_s if number == signal.SIGTERM else 5.0)
+        alive = _await_end(alive, timeout_s=timeout_s)
