@@ -14,9 +14,7 @@ from typing import Final
 import parjanya_dagster
 
 # entry points of other processes, and what only a laptop runs
-LEFT_OUT: Final = frozenset(
-    {"asg_executor", "cli", "cli.py", "definitions.py", "defs", "local", "simulation", "web"}
-)
+LEFT_OUT: Final = frozenset({"cli", "cli.py", "definitions.py", "defs", "local", "simulation", "web"})
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 _MODE: Final = 0o644 << 16

@@ -3,6 +3,8 @@
 import os
 from datetime import UTC, datetime, timedelta
 
+from parjanya_dagster.asg_executor.errors import EdgeError as ExecutorEdgeError
+from parjanya_dagster.asg_executor.lease_table import LeaseTable
 from parjanya_dagster.aws.clients import AwsClients
 from parjanya_dagster.aws.control_dynamodb import DynamoControlStore
 from parjanya_dagster.aws.execution_asg import AutoScalingFleet
@@ -11,12 +13,28 @@ from parjanya_dagster.aws.tenant_buckets import S3TenantBuckets
 from parjanya_dagster.aws.truth_dynamodb import DynamoImageStore
 from parjanya_dagster.aws.truth_s3 import S3ObjectStore
 from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.core.belief.signals import Blind, Reading, StepsSignal
 from parjanya_dagster.core.names import Names
 from parjanya_dagster.core.reconcile.capacity import CapacityLimits
 from parjanya_dagster.core.reconcile.limits import Limits
 from parjanya_dagster.imaging.decoder import Decoder
 from parjanya_dagster.imaging.reader import ChildProcessReader
 from parjanya_dagster.settings import Settings, load_settings
+
+
+class ExecutorSteps:
+    """The `StepBacklog` port over the asg_executor, which knows nothing of Parjanya and its errors."""
+
+    def __init__(self, leases: LeaseTable) -> None:
+        self._leases = leases
+
+    def open_steps(self) -> StepsSignal:
+        """See `StepBacklog`."""
+        now = datetime.now(tz=UTC)
+        try:
+            return Reading(value=self._leases.count_open_steps(now=now.timestamp()), at=now)
+        except ExecutorEdgeError as error:
+            return Blind(signal="open steps", reason=str(error), at=now)
 
 
 def platform_from_environment(plane: str) -> Platform:
@@ -49,6 +67,7 @@ def platform_from(settings: Settings, *, plane: str) -> Platform:
         buckets=S3TenantBuckets(clients.s3, names=names, origins=settings.upload_origins.split(",")),
         control=DynamoControlStore(clients.dynamodb, table=names.control_table),
         fleet=AutoScalingFleet(clients.autoscaling, group=names.gpu_group),
+        steps=ExecutorSteps(LeaseTable(clients.dynamodb, table=names.steps_table)),
         reader=ChildProcessReader(Decoder()),
         limits=Limits(
             queue_quiet=timedelta(seconds=settings.queue_quiet_s),

@@ -30,7 +30,7 @@ def observe_rows(platform: Platform, keys: Sequence[ImageKey]) -> Snapshot:
     )
 
 
-def observe_world(platform: Platform, *, queued_steps: int = 0) -> Snapshot:
+def observe_world(platform: Platform) -> Snapshot:
     """Return a snapshot of everything that diverges; its cost is the divergence's, not the table's."""
     now = platform.clock()
     limits = platform.limits
@@ -47,7 +47,7 @@ def observe_world(platform: Platform, *, queued_steps: int = 0) -> Snapshot:
         queue=platform.queue.depth(),
         dead_letters=platform.queue.dead_letter_depth(),
         fleet=platform.fleet.size(),
-        queued_steps=queued_steps,
+        steps=platform.steps.open_steps(),
         empty_queues=platform.control.empty_readings(QUEUES),
         empty_demand=platform.control.empty_readings(DEMAND),
         whole=True,

@@ -16,6 +16,7 @@ from parjanya_dagster.core.ports import (
     ImageStore,
     IntentQueue,
     ObjectStore,
+    StepBacklog,
     TenantBuckets,
 )
 from parjanya_dagster.core.reconcile.capacity import CapacityLimits
@@ -39,6 +40,7 @@ class Platform:
     buckets: TenantBuckets
     control: ControlStore
     fleet: Fleet
+    steps: StepBacklog
     reader: ImageReader
     limits: Limits
     capacity: CapacityLimits

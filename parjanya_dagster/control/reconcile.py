@@ -31,14 +31,13 @@ def reconcile_rows(platform: Platform, keys: Sequence[ImageKey]) -> Cycle:
     return _cycle(platform, observe_rows(platform, keys), dry_run=False)
 
 
-def reconcile_world(platform: Platform, *, queued_steps: int = 0, dry_run: bool = False) -> Cycle:
+def reconcile_world(platform: Platform, *, dry_run: bool = False) -> Cycle:
     """Reconcile everything that diverges, and record the heartbeat if Truth and the queue were really read.
 
     Args:
-        queued_steps: Dagster steps queued or leased, ≥ 0; they are demand too.
         dry_run: plan only; apply nothing and do not beat.
     """
-    cycle = _cycle(platform, observe_world(platform, queued_steps=queued_steps), dry_run=dry_run)
+    cycle = _cycle(platform, observe_world(platform), dry_run=dry_run)
     if not dry_run and not isinstance(cycle.snapshot.queue, Blind):
         platform.control.beat(platform.plane, now=platform.clock())
     return cycle

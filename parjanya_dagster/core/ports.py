@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from parjanya_dagster.core.belief.signals import FleetSignal, QueueSignal
+from parjanya_dagster.core.belief.signals import FleetSignal, QueueSignal, StepsSignal
 from parjanya_dagster.core.intent.job import Job
 from parjanya_dagster.core.truth.exif import Exif
 from parjanya_dagster.core.truth.identity import ImageKey
@@ -257,6 +257,14 @@ class Fleet(Protocol):
 
     def set_desired(self, desired: int) -> None:
         """Set the desired capacity in one call."""
+        ...
+
+
+class StepBacklog(Protocol):
+    """Dagster steps that need the fleet."""
+
+    def open_steps(self) -> StepsSignal:
+        """Return how many steps are queued or being executed, or Blind."""
         ...
 
 

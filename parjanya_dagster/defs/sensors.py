@@ -91,8 +91,7 @@ def intent_gap_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     """Reconcile Truth with Intent, and report the intent gap when it changes: the second net."""
     world = platform.get()
-    steps = _scoring_runs(context.instance, dg.RunsFilter(statuses=_ACTIVE))
-    cycle = reconcile_world(world, queued_steps=len(steps))
+    cycle = reconcile_world(world)
     for trouble in (*cycle.applied.faults, *cycle.applied.blind) if cycle.applied else ():
         context.log.warning(trouble)
     gap = gap_of(world, cycle.snapshot.gaps, now=world.clock())

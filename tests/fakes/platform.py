@@ -17,6 +17,7 @@ from tests.fakes.images import FakeImageStore
 from tests.fakes.objects import FakeObjectStore, FakeTenantBuckets
 from tests.fakes.queue import FakeIntentQueue
 from tests.fakes.reader import FakeImageReader
+from tests.fakes.steps import FakeStepBacklog
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,7 @@ class FakePlatform:
     buckets: FakeTenantBuckets
     control: FakeControlStore
     fleet: FakeFleet
+    steps: FakeStepBacklog
     reader: FakeImageReader
     limits: Limits = field(default_factory=Limits)
     capacity: CapacityLimits = field(default_factory=CapacityLimits)
@@ -48,6 +50,7 @@ class FakePlatform:
             buckets=self.buckets,
             control=self.control,
             fleet=self.fleet,
+            steps=self.steps,
             reader=self.reader,
             limits=self.limits,
             capacity=self.capacity,
@@ -71,6 +74,7 @@ def a_fake_platform(*, now: datetime = NOON, plane: str = "lambda") -> FakePlatf
         buckets=FakeTenantBuckets(NAMES, calls),
         control=FakeControlStore(calls),
         fleet=FakeFleet(clock, calls),
+        steps=FakeStepBacklog(clock, calls),
         reader=FakeImageReader(calls),
         plane=plane,
     )

@@ -59,3 +59,4 @@ class FleetSize:
 
 QueueSignal = Reading[QueueDepth] | Blind
 FleetSignal = Reading[FleetSize] | Blind
+StepsSignal = Reading[int] | Blind

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from parjanya_dagster.core.belief.signals import Blind
+from parjanya_dagster.core.belief.signals import Blind, Reading
 from parjanya_dagster.core.ports import EmptyReadings
 from parjanya_dagster.core.reconcile.actions import (
     Action,
@@ -45,7 +45,8 @@ def plan(snapshot: Snapshot, *, limits: Limits, capacity: CapacityLimits, now: d
     ]
     repairs.sort(key=lambda action: action.row.lane is not Lane.FRESH)
     repairs = repairs[: limits.max_actions]
-    blinds = [signal for signal in (snapshot.queue, snapshot.dead_letters) if isinstance(signal, Blind)]
+    signals = (snapshot.queue, snapshot.dead_letters, snapshot.steps)
+    blinds = [signal for signal in signals if isinstance(signal, Blind)]
     return [
         *repairs,
         *(ReportBlind(blind=blind) for blind in blinds),
@@ -67,7 +68,7 @@ def _capacity(
     return capacity_actions(
         queue=snapshot.queue,
         fleet=snapshot.fleet,
-        waiting=jobs + snapshot.queued_steps,
+        waiting=jobs + _open_steps(snapshot),
         limits=capacity,
         # Two readable readings: the one that is remembered, and this one.
         may_lower=snapshot.whole and not _has_demand(snapshot) and run is not None and run.since < now,
@@ -124,5 +125,10 @@ def _memory(
 
 
 def _has_demand(snapshot: Snapshot) -> bool:
-    waiting = bool(snapshot.gaps) or snapshot.queued_steps > 0
+    # Steps that cannot be read may be waiting: Blind is never zero.
+    waiting = bool(snapshot.gaps) or isinstance(snapshot.steps, Blind) or _open_steps(snapshot) > 0
     return waiting or not is_empty(snapshot.queue)
+
+
+def _open_steps(snapshot: Snapshot) -> int:
+    return snapshot.steps.value if isinstance(snapshot.steps, Reading) else 0

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from parjanya_dagster.core.belief.signals import FleetSignal, QueueSignal
+from parjanya_dagster.core.belief.signals import FleetSignal, QueueSignal, StepsSignal
 from parjanya_dagster.core.ports import EmptyReadings
 from parjanya_dagster.core.truth.row import ImageRow
 
@@ -17,7 +17,7 @@ class Snapshot:
         queue: the intents queue.
         dead_letters: its dead-letter queue.
         fleet: the workers' group.
-        queued_steps: Dagster steps queued or leased, ≥ 0.
+        steps: Dagster steps queued or leased; None where only an event's rows were looked at.
         empty_queues: how long both queues have read empty, before this reading.
         empty_demand: how long there has been no demand, before this reading.
         whole: True for a sweep (indexes were read); False when only an event's keys were looked at.
@@ -28,7 +28,7 @@ class Snapshot:
     queue: QueueSignal
     dead_letters: QueueSignal
     fleet: FleetSignal
-    queued_steps: int = 0
+    steps: StepsSignal | None = None
     empty_queues: EmptyReadings | None = None
     empty_demand: EmptyReadings | None = None
     whole: bool = True

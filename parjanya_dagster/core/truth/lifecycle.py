@@ -47,7 +47,7 @@ TRANSITIONS: Final[dict[tuple[Status, Event], Status]] = {
 
 _NEW_GENERATION: Final = frozenset({Event.REPLAYED, Event.REGRADED_BY_RULES})
 
-VALIDATION_PATIENCE: Final = timedelta(seconds=120)
+VALIDATION_PATIENCE: Final = timedelta(seconds=180)
 """Longer than an ingest Lambda may run: a row still in validation after it has lost its Lambda."""
 
 

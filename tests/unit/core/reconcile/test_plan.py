@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from parjanya_dagster.core.belief.signals import Blind
+from parjanya_dagster.core.belief.signals import Blind, Reading
 from parjanya_dagster.core.ports import EmptyReadings
 from parjanya_dagster.core.reconcile.actions import (
     AbandonUpload,
@@ -188,7 +188,12 @@ def test_scale_in_needs_two_readings() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"queue": a_queue(in_flight=1)}, {"queued_steps": 1}, {"gaps": (a_row(due_at=NOON),)}],
+    [
+        {"queue": a_queue(in_flight=1)},
+        {"steps": Reading(value=1, at=NOON)},
+        {"steps": BLIND},
+        {"gaps": (a_row(due_at=NOON),)},
+    ],
 )
 def test_demand_of_any_kind_forbids_scale_in(changes: dict[str, object]) -> None:
     """SkyPilot PR 9927: demand that counted one kind only scaled to zero with a backlog."""
