@@ -34,5 +34,5 @@ def test_archive_of_product_when_built_then_holds_functions_and_no_entry_point()
 
     assert "parjanya_dagster/core/names.py" in names
     tops = {name.split("/")[1] for name in names}
-    assert tops.isdisjoint({"asg_executor", "cli", "definitions.py", "defs", "local", "web"})
+    assert tops.isdisjoint({"cli", "definitions.py", "defs", "local", "web"})
     assert not any("__pycache__" in name for name in names)
