@@ -10,15 +10,10 @@ from parjanya_dagster.control.policies import publish_policy
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.row import ImageRow, Status
 from parjanya_dagster.policies.shipped import shipped_policy
-from tests.builders import NAMES, a_job, a_row, some_facts
-from tests.fakes.calls import Calls
-from tests.fakes.control import FakeControlStore
-from tests.fakes.fleet import FakeFleet
+from tests.builders import a_job, a_row, some_facts
 from tests.fakes.images import FakeImageStore
-from tests.fakes.objects import FakeObjectStore, FakeTenantBuckets
-from tests.fakes.platform import FakePlatform
+from tests.fakes.platform import a_fake_platform
 from tests.fakes.queue import FakeIntentQueue
-from tests.fakes.reader import FakeImageReader
 from tests.unit.gpu_worker.scripted_engine import a_preview
 
 QUICK = WorkerLimits(
@@ -35,32 +30,15 @@ class Line:
     """Fakes that share a running clock, and what waits on them."""
 
     def __init__(self, *, visibility_s: int = 180) -> None:
-        calls = Calls()
-        self.calls = calls
-        self.images = FakeImageStore(utc_now, calls)
-        self.queue = FakeIntentQueue(utc_now, calls, visibility_s=visibility_s, idle_s=0.01)
-        self.objects = FakeObjectStore(utc_now, calls)
-        self.control = FakeControlStore(calls)
-        self.reader = FakeImageReader(calls)
-        self._fakes = FakePlatform(
-            clock=utc_now,  # type: ignore[arg-type]  # any clock will do where nobody moves it
-            names=NAMES,
-            calls=calls,
-            images=self.images,
-            queue=self.queue,
-            objects=self.objects,
-            buckets=FakeTenantBuckets(NAMES, calls),
-            control=self.control,
-            fleet=FakeFleet(utc_now, calls),
-            reader=self.reader,
-            plane="worker",
+        fakes = a_fake_platform(plane="worker")
+        self.calls = fakes.calls
+        self.images = FakeImageStore(utc_now, fakes.calls)
+        self.queue = FakeIntentQueue(utc_now, fakes.calls, visibility_s=visibility_s, idle_s=0.01)
+        self.objects = fakes.objects
+        self.platform: Platform = replace(
+            fakes.platform(), images=self.images, queue=self.queue, clock=utc_now
         )
         publish_policy(self.platform, shipped_policy().canonical)
-
-    @property
-    def platform(self) -> Platform:
-        """The ports as the worker takes them."""
-        return self._fakes.platform()
 
     def add(self, number: int, *, level: int = 200, sent: bool = True, **changes: Any) -> ImageRow:  # noqa: ANN401 - any field
         """Put one image that waits, with its facts, preview and stamped job."""

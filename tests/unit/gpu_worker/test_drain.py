@@ -126,17 +126,37 @@ def test_suspect_when_it_ended_the_process_twice_is_named() -> None:
     assert after.last_error == "crashed: 2 attempts alone ended the process"
 
 
-def test_rows_store_when_it_fails_for_a_while_costs_nobody_a_verdict() -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        "queue.receive",
+        "queue.delete",
+        "images.get_many",
+        "images.facts",
+        "objects.get",
+        "images.put_result",
+        "images.write",
+        "control.published_policy",
+    ],
+)
+def test_dependency_when_it_fails_for_a_while_costs_nobody_a_verdict(call: str) -> None:
     """A worker whose dependency fails stops receiving, returns what it holds and resumes."""
     line = Line()
     line.add_many(4)
-    line.calls.fail("images.write", UnavailableError("throttled"), times=4)
+    line.calls.fail(call, UnavailableError("throttled"), times=3)
 
-    report = _drained(line)
+    report = drain(
+        line.platform,
+        a_scorer(),
+        scored_by=BY,
+        until=lambda: line.all_are(Status.ENRICHED),
+        deadline_s=20,
+        limits=replace(QUICK, first_backoff=timedelta(milliseconds=10)),
+    )
 
     assert line.all_are(Status.ENRICHED)
-    assert report.outcomes["retry"] >= 1
     assert report.outcomes["completed"] == 4
+    assert all(row.attempts == 0 for row in line.images.rows.values())
 
 
 def test_interrupt_when_it_comes_in_the_engine_returns_what_is_held() -> None:
