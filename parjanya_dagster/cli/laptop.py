@@ -15,10 +15,11 @@ from parjanya_dagster.cli.home import Home
 from parjanya_dagster.control.policies import publish_policy
 from parjanya_dagster.core.errors import ConfigError
 from parjanya_dagster.core.names import Names
-from parjanya_dagster.local import services
+from parjanya_dagster.local import loopback, services
 from parjanya_dagster.local.credentials import Profile
 from parjanya_dagster.local.deployment import deploy_locally
-from parjanya_dagster.local.services import HOST, Service
+from parjanya_dagster.local.loopback import HOST
+from parjanya_dagster.local.services import Service
 from parjanya_dagster.local.stack import LocalAws
 from parjanya_dagster.policies.shipped import shipped_policy
 
@@ -135,15 +136,15 @@ def _check_ports(home: Home, *, with_dagster: bool) -> None:
     wanted = {WEB: home.web_port, **({DAGSTER_UI: home.dagster_port} if with_dagster else {})}
     for name, port in wanted.items():
         if port and services.find(name, home.path) is None:
-            services.check_port_is_free(port, for_what=name)
+            loopback.check_port_is_free(port, for_what=name)
     if home.aws_port and LocalAws.attach(home.aws) is None:
-        services.check_port_is_free(home.aws_port, for_what="aws")
+        loopback.check_port_is_free(home.aws_port, for_what="aws")
 
 
 def _port(home: Home, name: str, wanted: int) -> int:
     """Return the port of a running service, else the wanted one, else (0) a free one."""
     running = services.find(name, home.path)
-    return running.port if running and running.port else services.chosen_port(wanted)
+    return running.port if running and running.port else loopback.chosen_port(wanted)
 
 
 def _web(home: Home, environment: Mapping[str, str]) -> Service:
@@ -153,7 +154,7 @@ def _web(home: Home, environment: Mapping[str, str]) -> Service:
         command=(sys.executable, "-m", "parjanya_dagster.web.serve", "--port", str(port)),
         environment=environment,
         port=port,
-        is_ready=lambda: services.answers(f"http://{HOST}:{port}/healthz"),
+        is_ready=lambda: loopback.answers(f"http://{HOST}:{port}/healthz"),
     )
 
 
@@ -215,7 +216,7 @@ def _start_dagster_code(home: Home, aws: LocalAws) -> Service:
         ),
         environment=_dagster_environment(home, aws),
         port=port,
-        is_ready=lambda: services.accepts(port),
+        is_ready=lambda: loopback.accepts(port),
     )
     services.start(code, home.path)
     # JSON is YAML
@@ -241,7 +242,7 @@ def _finish_dagster(home: Home, aws: LocalAws, code: Service) -> None:
         command=(sys.executable, "-m", "dagster_webserver", *workspace, "-h", HOST, "-p", str(port)),
         environment=environment,
         port=port,
-        is_ready=lambda: services.answers(f"http://{HOST}:{port}/server_info"),
+        is_ready=lambda: loopback.answers(f"http://{HOST}:{port}/server_info"),
     )
     for each in (daemon, ui):
         services.start(each, home.path)
