@@ -7,12 +7,15 @@ product. Each gap is one class with `install`; a warm pool or an alarm ticker is
 """
 
 import importlib
+import json
+import os
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Any, Final, TypeAlias
 from xml.sax.saxutils import escape
 
 from parjanya_dagster.core.errors import ConfigError
+from parjanya_dagster.local.function_events import Delivery, FunctionEvents
 
 Application: TypeAlias = Callable[[dict[str, Any], Any, Any], Awaitable[None]]  # ASGI 3
 Instance: TypeAlias = dict[str, Any]
@@ -21,11 +24,13 @@ Response: TypeAlias = tuple[int, dict[str, str], bytes]
 
 TESTED_VERSION: Final = "1.5.33"
 ACTIVITIES_KEPT: Final = 100
+EVENTS_AT_ONCE: Final = max(2, os.cpu_count() or 1)
+"""Executions of one function side by side: each costs two processes, and this machine has so many cores."""
 
 _REQUIRED: Final[dict[str, tuple[str, ...]]] = {
     "ministack.app": ("app", "_build_persistence_save_dict", "_load_persisted_state"),
     "ministack.core.iam_actions": ("extract_iam_action", "extract_resource_arn", "s3_service_context"),
-    "ministack.core.persistence": ("save_all",),
+    "ministack.core.persistence": ("load_state", "save_all"),
     "ministack.services.autoscaling": (
         "_ACTION_MAP",
         "_asgs",
@@ -39,7 +44,15 @@ _REQUIRED: Final[dict[str, tuple[str, ...]]] = {
         "now_iso",
     ),
     "ministack.services.dynamodb": ("stream_start_position",),
-    "ministack.services.lambda_svc": ("_dynamodb_stream_positions", "_ensure_poller", "_iter_all_esms"),
+    "ministack.services.eventbridge": ("_dispatch_to_lambda",),
+    "ministack.services.lambda_svc": (
+        "_dynamodb_stream_positions",
+        "_ensure_poller",
+        "_execute_function_with_config_scope",
+        "_execution_record_for_config",
+        "_get_func_record_for_ref",
+        "_iter_all_esms",
+    ),
 }
 
 
@@ -263,6 +276,49 @@ class _StreamMappings:
             self._functions._ensure_poller()
 
 
+class _FunctionEvents:
+    """EventBridge: events for functions are queued, run a few at a time, and survive a stop.
+
+    Without this a hundred uploads start a hundred functions at once, and those that run when the process
+    stops are forgotten: their uploads would wait for the sweep of abandoned ones, more than an hour later.
+    """
+
+    _STATE: Final = "parjanya_function_events"
+
+    def __init__(self, modules: dict[str, Any]) -> None:
+        self._application = modules["ministack.app"]
+        self._persistence = modules["ministack.core.persistence"]
+        self._bus = modules["ministack.services.eventbridge"]
+        self._functions = modules["ministack.services.lambda_svc"]
+        self._load = self._application._load_persisted_state
+        self._to_save = self._application._build_persistence_save_dict
+        self._events = FunctionEvents(self._invoke, concurrency=EVENTS_AT_ONCE)
+
+    def install(self) -> None:
+        """Take over the delivery, and save and load what is under way with everything else."""
+        self._bus._dispatch_to_lambda = self._events.put
+        self._application._build_persistence_save_dict = self._with_events
+        self._application._load_persisted_state = self._load_and_go_on
+
+    def _invoke(self, function: str, payload: str) -> Delivery:
+        found, config, _ = self._functions._get_func_record_for_ref(function)
+        if not found or not config:
+            return Delivery.FAILED
+        record = self._functions._execution_record_for_config(found, config)
+        result = self._functions._execute_function_with_config_scope(record, json.loads(payload))
+        if result.get("throttle"):
+            return Delivery.THROTTLED
+        return Delivery.FAILED if result.get("error") else Delivery.DONE
+
+    def _with_events(self) -> dict[str, Callable[[], Any]]:
+        return {**self._to_save(), self._STATE: lambda: {"events": self._events.unfinished()}}
+
+    def _load_and_go_on(self) -> None:
+        self._load()
+        saved = self._persistence.load_state(self._STATE) or {}
+        self._events.put_all((function, payload) for function, payload in saved.get("events", ()))
+
+
 class _ConditionalWrites:
     """S3: the condition keys by which a bucket policy can demand `If-None-Match: *`.
 
@@ -291,7 +347,7 @@ class _ConditionalWrites:
         return context
 
 
-_GAPS: Final = (_InstanceProtection, _Authorisation, _StreamMappings, _ConditionalWrites)
+_GAPS: Final = (_InstanceProtection, _Authorisation, _StreamMappings, _FunctionEvents, _ConditionalWrites)
 
 
 def _xml(fields: dict[str, str]) -> str:
