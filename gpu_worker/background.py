@@ -57,13 +57,15 @@ class BetweenSteps:
 
     def wanted(self) -> bool:
         """Whether a job can be received and an intent has waited too long; False while that is unreadable."""
+        if not work_is_visible(self.platform):  # the cheaper look, and nearly always the last
+            return False
         waited_since = self.platform.clock() - self.patience
         try:
             keys = self.platform.images.outstanding(sent_before=waited_since, limit=_LOOKED_AT)
             rows = self.platform.images.get_many(keys) if keys else []
         except EdgeError:
             return False
-        return any(row.has_outstanding_intent for row in rows) and work_is_visible(self.platform)
+        return any(row.has_outstanding_intent for row in rows)
 
 
 def between_steps() -> BetweenSteps:

@@ -158,6 +158,8 @@ def test_background_when_a_step_comes_hands_the_process_back() -> None:
 def test_background_when_truth_is_unreadable_is_not_wanted() -> None:
     """One cheap look that fails is no work."""
     line = Line()
+    row = line.add(1)
+    line.images.add(replace(row, intent_at=utc_now() - timedelta(seconds=31)))
     line.calls.fail("images.outstanding", TruthUnavailableError("timeout"))
 
     assert not _between_steps(line, patience_s=0).wanted()
