@@ -23,6 +23,9 @@ _HALF_CLIPPED_SHADOWS: Final = 0.4
 _NOISE_GAIN: Final = 28.0
 """What noise adds to the squared Laplacian: 20 if white, more since it is estimated where it is least."""
 
+_ROUNDING_ENERGY: Final = 10 / 3
+"""What whole levels add to the squared Laplacian: 20 / 12, and as much again for compression."""
+
 _LOWEST_CONTRAST_LEVELS: Final = 8.0
 
 _WEIGHTS: Final = {"sharpness": 0.35, "exposure": 0.3, "noise": 0.2, "contrast": 0.15}
@@ -57,7 +60,7 @@ def sharpness(native: Mapping[str, float]) -> float:
     Only the sharpest tiles count, so that a blurred background is no fault. Over the contrast, so that a
     darker exposure of the same scene is not less sharp.
     """
-    noise_energy = _NOISE_GAIN * native["noise_sigma"] ** 2
+    noise_energy = _ROUNDING_ENERGY + _NOISE_GAIN * native["noise_sigma"] ** 2
     best, good = (
         math.sqrt(max(0.0, native[name] ** 2 - noise_energy)) for name in ("sharpness_max", "sharpness_p90")
     )
