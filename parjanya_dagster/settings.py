@@ -24,7 +24,7 @@ class Settings(BaseSettings):
     engine: str = "cpu"
     max_instances: int = Field(default=4, ge=1, le=100)
     seconds_per_image: float = Field(default=0.25, gt=0)
-    queue_quiet_s: int = Field(default=120, ge=1)
+    queue_quiet_s: int = Field(default=110, ge=1)
     visibility_s: int = Field(default=180, ge=2, le=43_200)
     longest_micro_batch_s: int = Field(default=60, ge=1)
     headless_after_s: int = Field(default=30, ge=0)

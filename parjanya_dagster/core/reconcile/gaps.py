@@ -49,8 +49,9 @@ def lost_intent_actions(snapshot: Snapshot, *, limits: Limits, now: datetime) ->
     A deep backlog is never re-emitted: its queue does not read empty.
     """
     expired_before = now - (limits.retention - limits.retention_margin)
-    quiet_since = _quiet_since(snapshot, limits=limits, now=now)
-    lost_before = quiet_since - limits.queue_margin if quiet_since else None
+    is_quiet = _is_quiet(snapshot, limits=limits, now=now)
+    # Not the start of the run: a job sent just before it would then count as on the queue for ever.
+    lost_before = now - limits.queue_quiet - limits.queue_margin if is_quiet else None
     actions: list[GapAction] = []
     for row in snapshot.outstanding:
         if not row.has_outstanding_intent or row.intent_at is None:
@@ -74,11 +75,11 @@ def is_empty(*signals: QueueSignal) -> bool:
     return all(not isinstance(signal, Blind) and signal.value.total == 0 for signal in signals)
 
 
-def _quiet_since(snapshot: Snapshot, *, limits: Limits, now: datetime) -> datetime | None:
+def _is_quiet(snapshot: Snapshot, *, limits: Limits, now: datetime) -> bool:
+    """Both queues have read empty for long enough, and do so now."""
     run = continued(snapshot.empty_queues, limits=limits, now=now)
-    if run is None or not is_empty(snapshot.queue, snapshot.dead_letters):
-        return None
-    return run.since if now - run.since >= limits.queue_quiet else None
+    is_long = run is not None and now - run.since >= limits.queue_quiet
+    return is_long and is_empty(snapshot.queue, snapshot.dead_letters)
 
 
 def _emission(row: ImageRow, reason: EmitReason, limits: Limits) -> EmitIntent | Quarantine:

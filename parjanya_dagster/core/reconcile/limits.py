@@ -13,7 +13,8 @@ class Limits:
     Args:
         max_actions: emissions planned in one cycle.
         sweep_age: gap entries younger than this are left to the event path.
-        queue_quiet: how long main and dead-letter queues must read empty before jobs count as lost.
+        queue_quiet: how long main and dead-letter queues must read empty before jobs count as lost: three
+            sweeps a minute apart, less what a schedule jitters.
         queue_margin: jobs sent this shortly before the first empty reading are not counted as lost.
         reading_gap: two empty readings further apart than this do not prove the time between them.
         retention: the queue's message retention.
@@ -27,7 +28,7 @@ class Limits:
 
     max_actions: int = 2000
     sweep_age: timedelta = timedelta(seconds=30)
-    queue_quiet: timedelta = timedelta(seconds=120)
+    queue_quiet: timedelta = timedelta(seconds=110)
     queue_margin: timedelta = timedelta(seconds=15)
     reading_gap: timedelta = timedelta(seconds=90)
     retention: timedelta = timedelta(days=7)

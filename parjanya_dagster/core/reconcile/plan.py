@@ -5,7 +5,7 @@ capacity, so that an instance never wakes to an empty queue.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from parjanya_dagster.core.belief.signals import Blind, Reading
@@ -32,8 +32,8 @@ from parjanya_dagster.core.truth.row import Lane
 
 QUEUES: Final = "queues"
 DEMAND: Final = "demand"
-_REFRESH: Final = timedelta(seconds=20)
-"""A run of empty readings is written again this often, not at every reading."""
+_REFRESHES: Final = 4
+"""A run of empty readings is written this often within the gap that would end it, not at every reading."""
 
 
 def plan(snapshot: Snapshot, *, limits: Limits, capacity: CapacityLimits, now: datetime) -> list[Action]:
@@ -118,7 +118,7 @@ def _memory(
     if not matters:
         return None
     known = continued(run, limits=limits, now=now)
-    if known and now - known.last_read_at < _REFRESH:
+    if known and now - known.last_read_at < limits.reading_gap / _REFRESHES:
         return None
     since = known.since if known else now
     return RememberEmptyReadings(signal=signal, run=EmptyReadings(since=since, last_read_at=now))

@@ -132,6 +132,15 @@ def test_job_sent_after_the_queue_went_quiet_is_not_lost() -> None:
     assert kinds(planned(a_snapshot(outstanding=(recent,), empty_queues=quiet(timedelta(seconds=121))))) == []
 
 
+def test_job_sent_just_before_the_queue_went_quiet_is_lost_in_time() -> None:
+    """A queue purged seconds after a send: the first empty reading never moves, so it must not be the yardstick."""
+    recent = sent(ago=timedelta(seconds=130))
+
+    [emission, *_] = planned(a_snapshot(outstanding=(recent,), empty_queues=quiet(timedelta(seconds=128))))
+
+    assert isinstance(emission, EmitIntent)
+
+
 def test_job_beyond_retention_is_lost_even_when_blind() -> None:
     """What SQS has forgotten by contract is lost whatever the queue says."""
     ancient = sent(ago=timedelta(days=7))
@@ -226,6 +235,19 @@ def test_memory_of_quiet_queues_is_refreshed_not_restarted() -> None:
     assert action == RememberEmptyReadings(
         signal="queues", run=EmptyReadings(since=run.since, last_read_at=NOON)
     )
+
+
+def test_memory_of_quiet_queues_when_limits_are_short_is_refreshed_before_its_gap_ends() -> None:
+    """A run that is read often enough never ends for want of being written."""
+    limits = Limits(queue_quiet=timedelta(seconds=8), reading_gap=timedelta(seconds=6))
+    run = quiet(timedelta(seconds=4), timedelta(seconds=2))
+
+    [action] = plan(
+        a_snapshot(outstanding=(sent(),), empty_queues=run), limits=limits, capacity=CAPACITY, now=NOON
+    )
+
+    assert isinstance(action, RememberEmptyReadings)
+    assert action.run == EmptyReadings(since=run.since, last_read_at=NOON)
 
 
 def test_memory_of_quiet_queues_is_forgotten_when_they_fill() -> None:
