@@ -133,7 +133,7 @@ def test_job_sent_after_the_queue_went_quiet_is_not_lost() -> None:
 
 
 def test_job_sent_just_before_the_queue_went_quiet_is_lost_in_time() -> None:
-    """A queue purged seconds after a send: the first empty reading never moves, so it must not be the yardstick."""
+    """A queue purged seconds after a send: the first empty reading never moves, so it is no yardstick."""
     recent = sent(ago=timedelta(seconds=130))
 
     [emission, *_] = planned(a_snapshot(outstanding=(recent,), empty_queues=quiet(timedelta(seconds=128))))
