@@ -50,7 +50,8 @@ $(DEV_STAMP): $(RUN_STAMP)
 
 lock: setup-dev  ## Write the locks again after pyproject.toml changed
 	$(BIN)/pip-compile $(LOCK_FLAGS) -o requirements/run.lock pyproject.toml
-	$(BIN)/pip-compile $(LOCK_FLAGS) --extra dev -c requirements/run.lock -o requirements/dev.lock pyproject.toml
+	cp requirements/run.lock requirements/dev.lock  # the same versions are preferred where both need a package
+	$(BIN)/pip-compile $(LOCK_FLAGS) --extra dev -o requirements/dev.lock pyproject.toml
 
-LOCK_FLAGS := --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
+LOCK_FLAGS := --quiet --generate-hashes --no-strip-extras --allow-unsafe --no-header \
   --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
