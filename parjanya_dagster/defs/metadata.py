@@ -34,6 +34,7 @@ def image_links(image_ids: Iterable[str], *, web_url: str) -> str:
 
 
 def _plain(value: object) -> Plain:
-    if isinstance(value, str | int | float):
+    if isinstance(value, int | float):
         return value
+    # a StrEnum is text to Python and unknown to Dagster's serializer
     return "" if value is None else str(value)

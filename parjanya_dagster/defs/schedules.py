@@ -53,7 +53,7 @@ class RetentionConfig(dg.Config):
     """How long finished runs are kept.
 
     Attributes:
-        keep_days: runs finished longer ago are deleted with their event logs, ≥ 1.
+        keep_days: finished runs that began longer ago are deleted with their event logs, ≥ 1.
     """
 
     keep_days: int = 30
@@ -64,13 +64,13 @@ def delete_finished_runs(context: dg.OpExecutionContext, config: RetentionConfig
     """Delete the oldest finished runs, a bounded number; Dagster's event log has no retention of its own."""
     before = datetime.now(tz=UTC) - timedelta(days=max(config.keep_days, 1))
     records = context.instance.get_run_records(
-        filters=dg.RunsFilter(statuses=_FINISHED, updated_before=before),
+        filters=dg.RunsFilter(statuses=_FINISHED, created_before=before),
         limit=DELETED_PER_RUN,
         ascending=True,
     )
     for record in records:
         context.instance.delete_run(record.dagster_run.run_id)
-    context.log.info("deleted %d runs finished before %s", len(records), before.date())
+    context.log.info("deleted %d runs from before %s", len(records), before.date())
 
 
 @dg.job(description="Delete finished runs older than `keep_days` days, with their event logs.", tags=_LOW)

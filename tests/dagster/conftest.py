@@ -1,0 +1,31 @@
+"""Fakes at today's time, and a Dagster instance that knows their tenants."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from parjanya_dagster.control.policies import publish_policy
+from parjanya_dagster.defs.partitions import POLICY_VERSIONS, TENANTS
+from parjanya_dagster.policies.shipped import shipped_policy
+from tests.builders import TENANT
+from tests.fakes.platform import FakePlatform, a_fake_platform
+
+
+@pytest.fixture
+def world() -> FakePlatform:
+    """One registered tenant, the house policy, and nothing else; now, since runs carry real times."""
+    fakes = a_fake_platform(now=datetime.now(tz=UTC), plane="dagster")
+    fakes.control.register_tenant(TENANT, now=fakes.clock())
+    publish_policy(fakes.platform(), shipped_policy().canonical)
+    return fakes
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance in memory, with the partitions that discovery would have added."""
+    with dg.DagsterInstance.ephemeral() as opened:
+        opened.add_dynamic_partitions(str(TENANTS.name), [TENANT])
+        opened.add_dynamic_partitions(str(POLICY_VERSIONS.name), [shipped_policy().version])
+        yield opened
