@@ -32,6 +32,7 @@ _FAILED: Final = 1
 _INTERRUPTED: Final = 130
 _BASE_DEADLINE_S: Final = 180.0
 _DEADLINE_PER_PHOTO_S: Final = 2.0
+_LINE_EVERY_S: Final = 2.0
 
 
 def say_stage(what: str, took_s: float) -> None:
@@ -131,18 +132,20 @@ def _wait(platform: Platform, keys: list[ImageKey], *, deadline_s: float) -> lis
         TimeElapsedColumn(),
         TextColumn("[dim]{task.description}"),
     )
-    seen: set[str] = set()
+    said_at, said = 0.0, ""
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         bar = progress.add_task("", total=len(keys))
 
         def show(counts: Counter[Status]) -> None:
+            nonlocal said_at, said
             words = ", ".join(
                 f"{count} {status.replace('_', ' ')}" for status, count in sorted(counts.items())
             )
             settled = sum(count for status, count in counts.items() if status.is_settled)
             progress.update(bar, completed=settled, description=words)
-            if not console.is_terminal and words not in seen:
-                seen.add(words)
+            is_news = words != said and (settled == len(keys) or time.monotonic() - said_at > _LINE_EVERY_S)
+            if not console.is_terminal and is_news:
+                said_at, said = time.monotonic(), words
                 click.echo(f"  {settled}/{len(keys)} settled: {words}")
 
         return await_verdicts(platform, keys, deadline_s=deadline_s, on_reading=show)

@@ -40,7 +40,7 @@ def images(*, tenant_id: str, limit: int, show: str | None, as_json: bool) -> No
             f"No images here yet: `parjanya upload DIR --tenant {tenant_id}`." if not rows else "None."
         )
     else:
-        console_for_tables().print(table_of(view for _, view in shown))
+        console_for_tables().print(table_of([view for _, view in shown]))
 
 
 def _plain(row: ImageRow, view: ImageView) -> dict[str, object]:

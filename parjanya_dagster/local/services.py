@@ -168,12 +168,13 @@ def log_of(name: str, home: Path) -> Path:
 
 
 def log_tail(name: str, home: Path) -> str:
-    """Return the last lines of a service's log since it last started."""
+    """Return the end of what a service wrote since it last started."""
     try:
         written = log_of(name, home).read_text(errors="replace")
     except FileNotFoundError:
         return "it wrote nothing"
-    return written.rpartition(f"--- {name} starts: ")[2][-_LOG_TAIL_BYTES:].strip()
+    since_start = written.rpartition(f"--- {name} starts: ")[2].partition("\n")[2]
+    return since_start[-_LOG_TAIL_BYTES:].strip()
 
 
 def _spawn(service: Service, home: Path) -> int:
