@@ -1,0 +1,331 @@
+"""The whole line as scripts and chaos tests drive it: real processes, and what must be true at the end.
+
+Local AWS with everything deployed, its functions, the fleet with headless workers, and a client that
+uploads as any other does: ask, PUT, and try again while the other side is away.
+"""
+
+import io
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from threading import Event, Thread
+from typing import Final, TypeVar
+
+import httpx
+import numpy as np
+import psutil  # type: ignore[import-untyped]  # it publishes no types
+from botocore.exceptions import BotoCoreError, ClientError
+from PIL import Image
+
+from parjanya_dagster.cli.proof import await_proof
+from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.policies import publish_policy
+from parjanya_dagster.control.tenants import add_tenant
+from parjanya_dagster.control.uploads import UploadRequest, UploadTicket, request_upload
+from parjanya_dagster.core.belief.signals import Blind, FleetSize
+from parjanya_dagster.core.errors import UnavailableError
+from parjanya_dagster.core.names import Names
+from parjanya_dagster.core.ports import Token
+from parjanya_dagster.core.truth.identity import ImageKey
+from parjanya_dagster.core.truth.row import ImageRow, Status
+from parjanya_dagster.local.credentials import Profile, local_environment, root_session
+from parjanya_dagster.local.deployment import deploy_locally
+from parjanya_dagster.local.stack import LocalAws
+from parjanya_dagster.policies.shipped import shipped_policy
+from parjanya_dagster.wiring import platform_from_environment
+
+PREFIX: Final = "parjanya-line"
+TENANT: Final = "line"
+_CLIENT: Final = Token(tenant_id=TENANT, role="photographer", subject="line")
+_FUNCTIONS: Final = ("on-upload", "on-stream", "on-schedule")
+_READ: Final = 100
+_PATIENCE_S: Final = 300.0
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast a line's clocks run; the default is what is deployed.
+
+    Args:
+        settings: PARJANYA_* of functions and workers, on top of the deployed ones.
+        visibility_s: the queue's visibility timeout; None leaves the template's.
+        sweep_every_s: seconds between sweeps on top of the schedule's, one a minute; None for none.
+    """
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    visibility_s: int | None = None
+    sweep_every_s: float | None = None
+
+
+class Line:
+    """One line in a directory of its own; made by `running_line`."""
+
+    def __init__(self, home: Path, pace: Pace) -> None:
+        self._home = home
+        self._pace = pace
+        self._fleet: subprocess.Popen[bytes] | None = None
+        self.aws = LocalAws.start(home / "aws", 0, ends_with_parent=True)
+        self.names: Names = deploy_locally(self.aws, prefix=PREFIX)
+        self._quicken()
+        os.environ.update(local_environment(self.aws, Profile.OPERATOR, prefix=PREFIX))
+        self.platform: Platform = platform_from_environment("cli")
+        publish_policy(self.platform, shipped_policy().canonical)
+        add_tenant(self.platform, TENANT)
+        self.keys: list[ImageKey] = []
+
+    def upload(self, count: int) -> None:
+        """Upload images, four at a time, and note their keys; survives an outage of the other side."""
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(self._upload_one, range(len(self.keys), len(self.keys) + count)))
+
+    def uploading(self, count: int) -> "Future[None]":
+        """Upload images in the background."""
+        pool = ThreadPoolExecutor(1)
+        done = pool.submit(self.upload, count)
+        pool.shutdown(wait=False)
+        return done
+
+    def rows(self) -> list[ImageRow]:
+        """Return the heads of everything uploaded, as they are now."""
+        keys = list(self.keys)
+        slices = [keys[at : at + _READ] for at in range(0, len(keys), _READ)]
+        return [row for each in slices for row in self.platform.images.get_many(each)]
+
+    def settled(self) -> int:
+        """Return how many images have a durable outcome."""
+        return sum(row.status.is_settled for row in self.rows())
+
+    def fleet_size(self) -> FleetSize:
+        """Return the group's size."""
+        size = self.platform.fleet.size()
+        if isinstance(size, Blind):
+            raise UnavailableError(size.reason)
+        return size.value
+
+    def messages(self) -> int:
+        """Return how many messages the intents queue holds, in whatever state."""
+        depth = self.platform.queue.depth()
+        if isinstance(depth, Blind):
+            raise UnavailableError(depth.reason)
+        return depth.value.total
+
+    def purge(self) -> None:
+        """Delete every message of the intents queue."""
+        sqs = root_session(self.aws).client("sqs", endpoint_url=self.aws.endpoint)
+        sqs.purge_queue(QueueUrl=sqs.get_queue_url(QueueName=self.names.intents_queue)["QueueUrl"])
+
+    def sweep(self) -> None:
+        """Invoke the schedule's function now."""
+        functions = root_session(self.aws).client("lambda", endpoint_url=self.aws.endpoint)
+        functions.invoke(FunctionName=f"{PREFIX}-on-schedule", Payload=b"{}")
+
+    def start_workers(self) -> None:
+        """Start the fleet, which runs a headless worker for each instance in service."""
+        settings = [f"{name}={value}" for name, value in self._pace.settings.items()]
+        command = [
+            *(sys.executable, "-m", "parjanya_dagster.local.fleet", "--prefix", PREFIX),
+            *("--aws-dir", str(self._home / "aws"), "--directory", str(self._home / "fleet")),
+            *("--", "/usr/bin/env", *settings, sys.executable, "-m", "gpu_worker", "headless"),
+        ]
+        with (self._home / "fleet.log").open("ab") as log:
+            self._fleet = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the fleet's worker processes."""
+        try:
+            return psutil.Process(self._fleet.pid).children(recursive=True) if self._fleet else []
+        except psutil.NoSuchProcess:
+            return []
+
+    def kill_workers(self) -> None:
+        """`kill -9` of the fleet and of every worker."""
+        if self._fleet is None:
+            return
+        for process in [psutil.Process(self._fleet.pid), *self.workers()]:
+            process.kill()
+        self._fleet.wait()
+        self._fleet = None
+
+    def stop_workers(self) -> None:
+        """Ask the fleet to end its workers, and itself."""
+        if self._fleet is not None:
+            self._fleet.terminate()
+            self._fleet.wait(60)
+            self._fleet = None
+
+    def stop_aws(self) -> None:
+        """Stop the local AWS gracefully; its functions end with it."""
+        self.aws.stop()
+
+    def start_aws(self) -> None:
+        """Start the local AWS on the state it left, at the address it had."""
+        self.aws = LocalAws.start(self._home / "aws", self.aws.port, ends_with_parent=True)
+
+    def faults(self) -> list[str]:
+        """Return what is not as it must be once every image has its outcome."""
+        rows = self.rows()
+        faults = await_proof(self.platform, rows, with_dagster=False)
+        for row in rows:
+            results = self.platform.images.results(row.key)
+            in_effect = [each.decision for each in results if each.result_id == row.result_id]
+            if row.status is Status.ENRICHED and in_effect != [row.decision]:
+                faults.append(f"{row.key}: {len(in_effect)} results in effect")
+            if row.status is Status.ENRICHED and row.decided_generation != row.generation:
+                faults.append(f"{row.key}: decided {row.decided_generation}, stands at {row.generation}")
+        return faults
+
+    def results(self) -> int:
+        """Return how many results were written, those in effect and those that lost."""
+        return sum(len(self.platform.images.results(key)) for key in self.keys)
+
+    def close(self) -> None:
+        """Stop everything."""
+        try:
+            self.stop_workers()
+        finally:
+            self.kill_workers()
+            self.aws.stop()
+
+    def _quicken(self) -> None:
+        session, endpoint = root_session(self.aws), self.aws.endpoint
+        functions = session.client("lambda", endpoint_url=endpoint)
+        for name in _FUNCTIONS if self._pace.settings else ():
+            known = functions.get_function_configuration(FunctionName=f"{PREFIX}-{name}")["Environment"]
+            wanted = {**known["Variables"], **self._pace.settings}
+            functions.update_function_configuration(
+                FunctionName=f"{PREFIX}-{name}", Environment={"Variables": wanted}
+            )
+        if self._pace.visibility_s is not None:
+            sqs = session.client("sqs", endpoint_url=endpoint)
+            url = sqs.get_queue_url(QueueName=self.names.intents_queue)["QueueUrl"]
+            sqs.set_queue_attributes(
+                QueueUrl=url, Attributes={"VisibilityTimeout": str(self._pace.visibility_s)}
+            )
+
+    def _upload_one(self, number: int) -> None:
+        body = _photo(number)
+        request = UploadRequest(
+            file_name=f"{number}.jpg",
+            content_type="image/jpeg",
+            size_bytes=len(body),
+            sha256=sha256(body).hexdigest(),
+        )
+        ticket = _persist(lambda: request_upload(self.platform, _CLIENT, request))
+        _persist(lambda: _put(ticket, body))
+        self.keys.append(ImageKey(tenant_id=TENANT, image_id=ticket.image_id))
+
+
+@contextmanager
+def running_line(home: Path, pace: Pace | None = None) -> Iterator[Line]:
+    """Start a line and sweep as its pace says; at the end stop everything, and put the environment back."""
+    pace = pace or Pace()
+    environment = dict(os.environ)
+    line = Line(home, pace)
+    done = Event()
+    sweeper = Thread(target=_sweep, args=(line, pace.sweep_every_s, done))
+    sweeper.start()
+    try:
+        yield line
+    finally:
+        done.set()
+        sweeper.join()
+        line.close()
+        os.environ.clear()
+        os.environ.update(environment)
+
+
+def wait_until(holds: Callable[[], bool], what: str, *, within_s: float = _PATIENCE_S) -> float:
+    """Return the seconds until `holds`.
+
+    Raises:
+        TimeoutError: it did not in time.
+    """
+    began = time.monotonic()
+    while not holds():
+        if time.monotonic() - began > within_s:
+            raise TimeoutError(f"{what} within {within_s:.0f} s")
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
+@contextmanager
+def peak_memory() -> Iterator[Callable[[], float]]:
+    """Watch the resident memory of this process and all below it, once a second; gives the most, MiB."""
+    done, most = Event(), [0.0]
+
+    def measure() -> None:
+        while not done.wait(1.0):
+            most[0] = max(most[0], _resident_mib())
+
+    thread = Thread(target=measure)
+    thread.start()
+    try:
+        yield lambda: most[0]
+    finally:
+        done.set()
+        thread.join()
+
+
+def _resident_mib() -> float:
+    total = 0
+    for process in [own := psutil.Process(), *own.children(recursive=True)]:
+        try:
+            total += process.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total / 2**20
+
+
+def _sweep(line: Line, every_s: float | None, done: Event) -> None:
+    while every_s is not None and not done.wait(every_s):
+        try:
+            line.sweep()
+        except (BotoCoreError, ClientError):  # the line is being stopped and started
+            continue
+
+
+def _persist(call: Callable[[], Answer]) -> Answer:
+    """Return what `call` returns, trying again while the other side is away."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return call()
+        except (UnavailableError, httpx.TransportError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
+def _put(ticket: UploadTicket, body: bytes) -> None:
+    answer = httpx.put(ticket.put.url, content=body, headers=dict(ticket.put.headers), timeout=60)
+    # after an answer that was lost, the retry finds its own bytes there
+    if answer.is_server_error:
+        raise UnavailableError(f"the PUT was answered {answer.status_code}")
+    if answer.status_code != httpx.codes.PRECONDITION_FAILED:
+        answer.raise_for_status()
+
+
+def _photo(number: int) -> bytes:
+    """Return an 800 x 600 JPEG unlike the others."""
+    random = np.random.default_rng(number)
+    coarse = Image.fromarray(random.integers(0, 256, (12, 16, 3), dtype=np.uint8))
+    picture = np.asarray(coarse.resize((800, 600), Image.Resampling.BICUBIC)).astype(np.int16)
+    grainy = picture + random.integers(-12, 13, picture.shape, dtype=np.int16)
+    body = io.BytesIO()
+    Image.fromarray(np.clip(grainy, 0, 255).astype(np.uint8)).save(body, "JPEG", quality=88)
+    return body.getvalue()
+
+
+def count_by_verdict(rows: Sequence[ImageRow]) -> dict[str, int]:
+    """Return how many rows got which verdict; by status where they have none."""
+    return dict(Counter(str(row.decision.verdict if row.decision else row.status) for row in rows))
