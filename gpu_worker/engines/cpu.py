@@ -25,8 +25,10 @@ _VERSION: Final = "cpu-1"
 """Raised with every change of a formula, so that answers from before are not taken for answers from after."""
 
 _SCORED: Final = ("sharpness", "exposure", "noise", "colourfulness", "contrast", "overall_quality")
-_NEEDED: Final = ("sharpness_max", "sharpness_p90", "noise_sigma", "luma_contrast", "luma_mean", "luma_p99")
-_NEEDED_SHARES: Final = ("clipped_highlights", "clipped_shadows")
+_NEEDED: Final = (
+    *("sharpness_max", "sharpness_p90", "detail_ratio", "noise_sigma"),
+    *("luma_contrast", "luma_mean", "luma_p99", "clipped_highlights", "clipped_shadows"),
+)
 
 
 class CpuEngine:
@@ -92,7 +94,7 @@ def cpu_engine() -> Engine:
 
 def _native_of(image: ScorableImage) -> Mapping[str, float]:
     """Return ingest's statistics of the original; of the grid's pixels where those are not known."""
-    if all(name in image.native for name in (*_NEEDED, *_NEEDED_SHARES)):
+    if all(name in image.native for name in _NEEDED):
         return image.native
     return asdict(measure(Image.fromarray(image.pixels)))
 

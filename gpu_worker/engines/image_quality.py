@@ -23,6 +23,9 @@ _HALF_CLIPPED_SHADOWS: Final = 0.4
 _NOISE_GAIN: Final = 28.0
 """What noise adds to the squared Laplacian: 20 if white, more since it is estimated where it is least."""
 
+_NOISE_RATIOS: Final = (0.9, 1.5)
+"""Fine over coarse detail: up to the first it is the scene's, from the second it is noise (2 if white)."""
+
 _ROUNDING_ENERGY: Final = 10 / 3
 """What whole levels add to the squared Laplacian: 20 / 12, and as much again for compression."""
 
@@ -58,9 +61,12 @@ def sharpness(native: Mapping[str, float]) -> float:
     """Return acutance as a score: detail of the sharpest tiles, less noise, over the picture's contrast.
 
     Only the sharpest tiles count, so that a blurred background is no fault. Over the contrast, so that a
-    darker exposure of the same scene is not less sharp.
+    darker exposure of the same scene is not less sharp. Gravel and noise both fill the finest scale, but
+    noise is gone at half resolution and gravel is not, which `detail_ratio` tells.
     """
-    noise_energy = _ROUNDING_ENERGY + _NOISE_GAIN * native["noise_sigma"] ** 2
+    texture, white = _NOISE_RATIOS
+    noise_share = max(0.0, min(1.0, (native["detail_ratio"] - texture) / (white - texture)))
+    noise_energy = _ROUNDING_ENERGY + noise_share * _NOISE_GAIN * native["noise_sigma"] ** 2
     best, good = (
         math.sqrt(max(0.0, native[name] ** 2 - noise_energy)) for name in ("sharpness_max", "sharpness_p90")
     )

@@ -41,24 +41,29 @@ class Canvas:
         """0 at the left to width / height at the right: [1, width], to broadcast; in the units of `down`."""
         return np.linspace(0, self.width / self.height, self.width, dtype=np.float32)[None, :]
 
-    def fractal(self, *, coarsest: int = 4, roughness: float = 0.5, stretch: float = 1.0) -> Field:
+    def fractal(
+        self, *, coarsest: int = 4, roughness: float = 0.5, stretch: float = 1.0, finest_px: int = 1
+    ) -> Field:
         """Return a fractal field with mean 0 and deviation 1.
 
         Args:
             coarsest: cells down the picture at the coarsest scale, ≥ 1.
             roughness: contrast of each scale over the next coarser one: 0.5 smooth clouds, 0.8 gravel.
             stretch: width of the cells over their height.
+            finest_px: scale below which it is smooth, as clouds are.
         """
         rows, columns = coarsest, max(1, round(coarsest * self.width / self.height / stretch))
         field = self.rng.standard_normal((rows + 1, columns + 1), np.float32)
         amplitude = 1.0
-        while rows < self.height or columns < self.width:
-            rows, columns = min(rows * 2, self.height), min(columns * 2, self.width)
+        height, width = self.height // finest_px, self.width // finest_px
+        while rows < height or columns < width:
+            rows, columns = min(rows * 2, height), min(columns * 2, width)
             amplitude *= roughness
             field = resized(field, (rows, columns))
             field += amplitude * self.rng.standard_normal((rows, columns), np.float32)
         field -= field.mean()
-        return field / np.float32(field.std())
+        field /= field.std()
+        return field if finest_px == 1 else resized(field, self.shape)
 
     def ridge_line(self, *, height: float, relief: float, roughness: float = 0.5, coarsest: int = 3) -> Field:
         """Return how far down a mountain ridge reaches per column: [1, width], in units of `down`."""

@@ -40,8 +40,8 @@ def sky(
     air = ramp(canvas.down + 0 * canvas.across, *stops)
     if clouds <= 0:
         return air
-    cover = canvas.fractal(coarsest=3, roughness=0.56, stretch=2.2)
-    relief = canvas.fractal(coarsest=6, roughness=0.6, stretch=1.6)
+    cover = canvas.fractal(coarsest=3, roughness=0.56, stretch=2.2, finest_px=4)
+    relief = canvas.fractal(coarsest=6, roughness=0.6, stretch=1.6, finest_px=2)
     cover += 0.4 * relief
     edge = 1.4 - 2.6 * clouds
     density = smooth(cover, edge, edge + 1.3)
