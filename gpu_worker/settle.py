@@ -114,25 +114,11 @@ def _write_head(
     for _ in range(_WRITES):
         if row is None:
             break
-        before = _stamped(platform, row, job)
-        if before is not None:
-            after = head_after(before, outcome, scored_by=scored_by, now=platform.clock())
-            if platform.images.write(before, after):
-                return outcome
+        after = head_after(row, outcome, scored_by=scored_by, now=platform.clock())
+        if platform.images.write(row, after):
+            return outcome
         row = platform.images.get(job.key)
         superseded = why_lost(row, job.generation, outcome)
         if superseded is not None:
             return superseded
     return _LOST_AGAIN
-
-
-def _stamped(platform: Platform, row: ImageRow, job: Job) -> ImageRow | None:
-    """Return the row with its job's stamp, which is written here if the job outran it; None if that lost.
-
-    Only differences are written. A stamp that landed between our read and our write would else survive on
-    a settled row, and so would the gap of a row whose sender crashed before stamping.
-    """
-    if row.intent_at is not None or row.status is not Status.PENDING_VLM_ENRICHMENT:
-        return row
-    stamped = replace(row, intent_at=job.sent_at, intent_id=job.intent_id, emissions=row.emissions + 1)
-    return stamped if platform.images.write(row, stamped) else None

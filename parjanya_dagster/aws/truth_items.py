@@ -44,6 +44,10 @@ _WHOLE: Final = ":"
 _IN_MILLISECONDS: Final = ("due_at", "intent_at")
 
 
+_WAITING: Final = frozenset({"gap_key", "due_at", "outstanding_key", "intent_at", "intent_id"})
+"""What says that a row waits, and for which job."""
+
+
 def item_key(key: ImageKey, sk: str = HEAD) -> Item:
     """Return the primary key of one of an image's items."""
     return {"pk": {"S": str(key)}, "sk": {"S": sk}}
@@ -63,14 +67,19 @@ def head_item(row: ImageRow) -> Item:
 def head_changes(before: ImageRow, after: ImageRow) -> tuple[Item, list[str]]:
     """Return the attributes to set and those to remove, derived index attributes included.
 
+    A row that changes its status or generation leaves every index entry of the old one behind, whatever
+    landed there since `before` was read: a stamp that was late must not survive on a settled row.
+
     Raises:
         ValueError: the rows are of different images.
     """
     if before.key != after.key:
         raise ValueError(f"{before.key} cannot become {after.key}")
     old, new = head_item(before), head_item(after)
-    changed = {name: value for name, value in new.items() if old.get(name) != value}
-    return changed, sorted(old.keys() - new.keys())
+    moves = (before.status, before.generation) != (after.status, after.generation)
+    always = _WAITING if moves else frozenset()
+    changed = {name: value for name, value in new.items() if name in always or old.get(name) != value}
+    return changed, sorted((old.keys() | always) - new.keys())
 
 
 def row_of(item: Mapping[str, "AttributeValueTypeDef"]) -> ImageRow:

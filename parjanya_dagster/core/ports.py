@@ -37,7 +37,8 @@ class ImageStore(Protocol):
     def write(self, before: ImageRow, after: ImageRow) -> bool:
         """Write what differs between the two heads; False when the stored head has moved on.
 
-        Conditional on the status and generation of `before`.
+        Conditional on the status and generation of `before`. A row that leaves them leaves its date and its
+        job behind too, even a stamp that landed after `before` was read.
         """
         ...
 

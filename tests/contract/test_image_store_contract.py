@@ -269,3 +269,19 @@ def test_listing_shows_a_tenants_images_newest_first_in_pages(
 
     assert first + second == rows[::-1]
     assert store.listing("nobody", limit=5) == []
+
+
+def test_row_that_settles_leaves_a_stamp_behind_that_landed_since_it_was_read(
+    store: ImageStore, created: Callable[..., ImageRow]
+) -> None:
+    """A worker may be faster than the sender's stamp: a settled row is never left in an index."""
+    read = created(a_row())
+    assert store.write(read, replace(read, intent_at=LATER, intent_id="intent-1", emissions=1))
+
+    assert store.write(read, advanced(read, Event.SCORED, now=LATER))
+
+    settled = store.get(read.key)
+    assert settled is not None
+    assert (settled.intent_at, settled.intent_id, settled.due_at) == (None, None, None)
+    assert store.outstanding(sent_before=LATER + timedelta(days=1), limit=10) == []
+    assert store.due_gaps(Lane.FRESH, due_before=LATER + timedelta(days=1), limit=10) == []

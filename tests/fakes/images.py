@@ -107,9 +107,18 @@ class FakeImageStore:
         self._index.put(stored)
 
 
+_WAITING = frozenset({"due_at", "intent_at", "intent_id"})
+
+
 def _changes(before: ImageRow, after: ImageRow) -> dict[str, Any]:
     names = [field.name for field in fields(ImageRow)]
-    return {name: getattr(after, name) for name in names if getattr(before, name) != getattr(after, name)}
+    moves = (before.status, before.generation) != (after.status, after.generation)
+    always = _WAITING if moves else frozenset()
+    return {
+        name: getattr(after, name)
+        for name in names
+        if name in always or getattr(before, name) != getattr(after, name)
+    }
 
 
 def _to_ms(at: datetime | None) -> datetime | None:
