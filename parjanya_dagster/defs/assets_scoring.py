@@ -27,6 +27,8 @@ from parjanya_dagster.defs.resources import PlatformResource
 from parjanya_dagster.defs.run_tags import complete_run_tags, run_tags
 
 FLEET_TAG: Final = {"asg_executor/fleet": "gpu"}
+INLINE_TAG: Final = {"asg_executor/inline": "true"}
+"""Short steps run in the run worker itself: a process of their own costs 2 s."""
 USD_PER_INSTANCE_HOUR: Final = 0.8048
 """g6.xlarge on demand in us-east-1, 2026-08."""
 
@@ -51,6 +53,7 @@ class DrainConfig(dg.Config):
 @dg.op(
     ins={"vlm_intents": dg.In(dg.Nothing)},
     out=dg.DynamicOut(dict[str, Any]),
+    tags=INLINE_TAG,
     description="Note which rows wait to be scored, and how many instances share them.",
 )
 def plan_drain(
@@ -98,7 +101,7 @@ def drain_intents(
     }
 
 
-@dg.op(description="Say what became of the planned rows, and who scored them.")
+@dg.op(tags=INLINE_TAG, description="Say what became of the planned rows, and who scored them.")
 def account(
     context: dg.OpExecutionContext, platform: PlatformResource, reports: list[dict[str, Any]]
 ) -> dg.Output[None]:
