@@ -16,6 +16,7 @@ from parjanya_dagster.cli.laptop import Endpoints, bring_up, sign_in_url, take_d
 from parjanya_dagster.cli.photos import find_photos
 from parjanya_dagster.cli.proof import await_proof
 from parjanya_dagster.cli.sending import Upload, UploadApi, send_all
+from parjanya_dagster.cli.status import process_rows
 from parjanya_dagster.cli.tables import console_for_tables, table_of
 from parjanya_dagster.cli.upload import laptop_token
 from parjanya_dagster.cli.waiting import await_verdicts, diagnosis_of
@@ -108,6 +109,8 @@ def _run(home: Home, paths: list[Path] | None, *, with_dagster: bool, deadline_s
         faults += [f"not every photo has a verdict after {deadline_s:.0f} s", *stuck]
     else:
         faults += await_proof(platform, rows, with_dagster=with_dagster)
+    memory_mib = sum(each["memory_mib"] or 0 for each in process_rows(home))
+    click.echo(f"Memory of all processes: {memory_mib} MiB")
     _say_where(where, secret)
     return faults
 

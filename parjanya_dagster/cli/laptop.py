@@ -63,6 +63,8 @@ def bring_up(home: Home, *, with_dagster: bool, progress: Progress = lambda _, _
     _check_disk(home)
     _check_ports(home, with_dagster=with_dagster)
     started = time.monotonic()
+    # an interruption before it can be found by its own file leaves this mark to end it by
+    os.environ[services.MARK] = str(home.path)
     aws = LocalAws.start(home.aws, home.aws_port)
     progress("local AWS", time.monotonic() - started)
     code = _start_dagster_code(home, aws) if with_dagster else None
@@ -94,12 +96,12 @@ def take_down(home: Home, *, wipe: bool = False) -> list[str]:
     # workers first, while what they settle with still answers; the local AWS last, which saves its state
     ended = services.stop(FLEET, home=home.path, patience_s=_FLEET_PATIENCE_S)
     ended += services.stop(*DAGSTER, WEB, home=home.path)
-    if services.sweep(home.path):
-        ended.append("orphans")
     aws = LocalAws.attach(home.aws)
     if aws is not None:
         aws.stop()
         ended.append("aws")
+    if services.sweep(home.path):
+        ended.append("orphans")
     if wipe and home.path.exists():
         shutil.rmtree(home.path)
     return ended
