@@ -15,6 +15,7 @@ from parjanya_dagster.cli.home import Home, load_home
 from parjanya_dagster.cli.laptop import Endpoints, bring_up, sign_in_url, take_down
 from parjanya_dagster.cli.photos import find_photos
 from parjanya_dagster.cli.proof import await_proof
+from parjanya_dagster.cli.runs import await_runs
 from parjanya_dagster.cli.sending import Upload, UploadApi, send_all
 from parjanya_dagster.cli.status import process_rows
 from parjanya_dagster.cli.tables import console_for_tables, table_of
@@ -33,6 +34,7 @@ _FAILED: Final = 1
 _INTERRUPTED: Final = 130
 _BASE_DEADLINE_S: Final = 180.0
 _DEADLINE_PER_PHOTO_S: Final = 2.0
+_RUNS_END_WITHIN_S: Final = 60.0
 _LINE_EVERY_S: Final = 2.0
 
 
@@ -94,7 +96,7 @@ def _run(home: Home, paths: list[Path] | None, *, with_dagster: bool, deadline_s
         began = time.monotonic()
         paths = write_samples(home.path / "samples")
         say_stage(f"{len(paths)} sample photos", time.monotonic() - began)
-    began = time.monotonic()
+    began, began_at = time.monotonic(), time.time()
     secret = laptop_token(home, TENANT)
     uploads = _upload(UploadApi(url=where.web, tenant_id=TENANT, secret=secret), paths)
     say_stage(f"{len(paths)} uploads", time.monotonic() - began)
@@ -109,6 +111,8 @@ def _run(home: Home, paths: list[Path] | None, *, with_dagster: bool, deadline_s
         faults += [f"not every photo has a verdict after {deadline_s:.0f} s", *stuck]
     else:
         faults += await_proof(platform, rows, with_dagster=with_dagster)
+    if where.dagster:
+        faults += await_runs(where.dagster, since=began_at, deadline_s=_RUNS_END_WITHIN_S)
     memory_mib = sum(each["memory_mib"] or 0 for each in process_rows(home))
     click.echo(f"Memory of all processes: {memory_mib} MiB")
     _say_where(where, secret)

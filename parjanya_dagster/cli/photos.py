@@ -13,14 +13,20 @@ _TYPES: Final = {
     ".gif": "image/gif",
     ".heic": "image/heic",
     ".heif": "image/heif",
+    ".hif": "image/heif",
     ".jfif": "image/jpeg",
+    ".jp2": "image/jp2",
     ".jpe": "image/jpeg",
     ".jpeg": "image/jpeg",
     ".jpg": "image/jpeg",
+    ".jxl": "image/jxl",
+    ".mpo": "image/jpeg",
     ".png": "image/png",
     ".tif": "image/tiff",
     ".tiff": "image/tiff",
     ".webp": "image/webp",
+    # raw files are photos too: they are sent, and whoever sent them learns what became of them
+    **{f".{raw}": f"image/x-raw-{raw}" for raw in ["arw", "cr2", "cr3", "crw", "dng", "nef", "orf", "raf", "rw2", "x3f"]},
 }
 _OTHER: Final = "application/octet-stream"
 
