@@ -7,6 +7,7 @@ from typing import Final
 
 from parjanya_dagster.core.errors import InvalidRequestError
 
+_RAW: Final = ("arw", "cr2", "cr3", "crw", "dng", "nef", "orf", "raf", "rw2", "x3f")
 _TYPES: Final = {
     ".avif": "image/avif",
     ".bmp": "image/bmp",
@@ -26,7 +27,7 @@ _TYPES: Final = {
     ".tiff": "image/tiff",
     ".webp": "image/webp",
     # raw files are photos too: they are sent, and whoever sent them learns what became of them
-    **{f".{raw}": f"image/x-raw-{raw}" for raw in ["arw", "cr2", "cr3", "crw", "dng", "nef", "orf", "raf", "rw2", "x3f"]},
+    **{f".{raw}": f"image/x-raw-{raw}" for raw in _RAW},
 }
 _OTHER: Final = "application/octet-stream"
 
