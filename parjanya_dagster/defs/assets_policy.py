@@ -112,5 +112,5 @@ def _metadata(preview: Preview, *, web_url: str) -> dict[str, Any]:
 
 
 def _verdicts(rows: pl.DataFrame) -> dict[str, int]:
-    counts = rows.group_by(pl.col("verdict").cast(pl.String).fill_null("not without the model")).len()
+    counts = rows.group_by(pl.col("verdict").cast(pl.String).fill_null("no verdict")).len()
     return {str(verdict): int(count) for verdict, count in counts.iter_rows()}

@@ -160,7 +160,7 @@ def test_preview_when_answers_are_missing_names_the_price(
 
     assert done.metadata["gpu_rows"].value == 1
     assert done.metadata["usd"].value == pytest.approx(2.0)
-    assert done.table("verdicts") == [{"verdict": "not without the model", "images": 1}]
+    assert done.table("verdicts") == [{"verdict": "no verdict", "images": 1}]
 
 
 def test_preview_when_the_worker_just_scored_under_the_version_changes_nothing(
