@@ -100,7 +100,7 @@ def take_down(home: Home, *, wipe: bool = False) -> list[str]:
     if aws is not None:
         aws.stop()
         ended.append("aws")
-    if services.sweep(home.path):
+    if services.sweep(home.path) and not ended:
         ended.append("orphans")
     if wipe and home.path.exists():
         shutil.rmtree(home.path)

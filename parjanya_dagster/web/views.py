@@ -67,7 +67,7 @@ class ImageView:
     @property
     def state(self) -> str:
         """A token of what is shown, by which the page knows whether a card is out of date."""
-        return f"{self.status}.{self.show}.{self.policy_version}.{int(self.has_preview)}.{self.note}"
+        return f"{self.status}.{self.show}.{self.policy_version}.{self.took_s}.{int(self.has_preview)}.{self.note}"
 
 
 def show_of(row: ImageRow) -> Show:
