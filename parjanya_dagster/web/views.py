@@ -67,7 +67,8 @@ class ImageView:
     @property
     def state(self) -> str:
         """A token of what is shown, by which the page knows whether a card is out of date."""
-        return f"{self.status}.{self.show}.{self.policy_version}.{self.took_s}.{int(self.has_preview)}.{self.note}"
+        shown = (self.status, self.show, self.policy_version, self.took_s, self.has_preview, self.note)
+        return ".".join(str(part) for part in shown)
 
 
 def show_of(row: ImageRow) -> Show:
