@@ -72,6 +72,7 @@ def platform_from(settings: Settings, *, plane: str) -> Platform:
         limits=Limits(
             queue_quiet=timedelta(seconds=settings.queue_quiet_s),
             reading_gap=timedelta(seconds=settings.queue_quiet_s * 3 / 4),
+            queue_settling=timedelta(seconds=min(15, settings.queue_quiet_s / 4)),
             visibility=timedelta(seconds=settings.visibility_s),
             longest_micro_batch=timedelta(seconds=settings.longest_micro_batch_s),
         ),

@@ -5,17 +5,12 @@ what they name is read again, consistently, before anything is planned.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Final
 
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.core.reconcile.plan import DEMAND, QUEUES
 from parjanya_dagster.core.reconcile.snapshot import Snapshot
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.row import ImageRow, Lane
-
-_SETTLING: Final = timedelta(seconds=15)
-"""Rows whose job was sent this recently need no look: their message is on its way."""
 
 
 def observe_rows(platform: Platform, keys: Sequence[ImageKey]) -> Snapshot:
@@ -39,7 +34,7 @@ def observe_world(platform: Platform) -> Snapshot:
         for lane in (Lane.FRESH, Lane.REGRADE)
         for key in platform.images.due_gaps(lane, due_before=now, limit=limits.max_actions)
     ]
-    sent = platform.images.outstanding(sent_before=now - _SETTLING, limit=limits.max_actions)
+    sent = platform.images.outstanding(sent_before=now - limits.queue_settling, limit=limits.max_actions)
     rows = {row.key: row for row in platform.images.get_many(sorted({*due, *sent}))}
     return Snapshot(
         gaps=tuple(row for row in _named(rows, due) if row.is_gap),

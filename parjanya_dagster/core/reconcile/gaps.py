@@ -45,13 +45,14 @@ def gap_actions(
 def lost_intent_actions(snapshot: Snapshot, *, limits: Limits, now: datetime) -> list[GapAction]:
     """Return a re-emission for every row whose job cannot be on the queue any more (incident 2).
 
-    A job is lost if it was sent before the queue's retention, or before both queues began to read empty.
+    A job is lost if it was sent before the queue's retention, or if both queues have read empty for long
+    enough, and so long after it was sent.
     A deep backlog is never re-emitted: its queue does not read empty.
     """
     expired_before = now - (limits.retention - limits.retention_margin)
     is_quiet = _is_quiet(snapshot, limits=limits, now=now)
-    # Not the start of the run: a job sent just before it would then count as on the queue for ever.
-    lost_before = now - limits.queue_quiet - limits.queue_margin if is_quiet else None
+    # Each job needs its own quiet time, counted from its sending: the counts lag behind what was just sent.
+    lost_before = now - limits.queue_quiet if is_quiet else None
     actions: list[GapAction] = []
     for row in snapshot.outstanding:
         if not row.has_outstanding_intent or row.intent_at is None:

@@ -15,7 +15,7 @@ class Limits:
         sweep_age: gap entries younger than this are left to the event path.
         queue_quiet: how long main and dead-letter queues must read empty before jobs count as lost: three
             sweeps a minute apart, less what a schedule jitters.
-        queue_margin: jobs sent this shortly before the first empty reading are not counted as lost.
+        queue_settling: jobs sent this recently are not asked after: their messages are on their way.
         reading_gap: two empty readings further apart than this do not prove the time between them.
         retention: the queue's message retention.
         retention_margin: jobs older than `retention - retention_margin` count as lost, always.
@@ -29,7 +29,7 @@ class Limits:
     max_actions: int = 2000
     sweep_age: timedelta = timedelta(seconds=30)
     queue_quiet: timedelta = timedelta(seconds=110)
-    queue_margin: timedelta = timedelta(seconds=15)
+    queue_settling: timedelta = timedelta(seconds=15)
     reading_gap: timedelta = timedelta(seconds=90)
     retention: timedelta = timedelta(days=7)
     retention_margin: timedelta = timedelta(hours=6)
@@ -54,6 +54,7 @@ class Limits:
                 ),
                 (self.retention > self.retention_margin, "retention must exceed its margin"),
                 (self.queue_quiet > self.reading_gap, "queue_quiet must exceed reading_gap"),
+                (self.queue_quiet > self.queue_settling, "queue_quiet must exceed queue_settling"),
                 (self.max_emissions >= 1, "max_emissions must be at least 1"),
             )
             if not holds
