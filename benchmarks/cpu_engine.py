@@ -176,7 +176,8 @@ def balanced_without_engine(samples: Sequence[Sample]) -> float:
         for s in samples:
             if s.source == source and s.variant == AS_IS:
                 p = model.probabilities(s.statistics)["photograph"]["yes"]
-                right[s.content_class == PHOTO].append((p >= 0.5) == (s.content_class == PHOTO))  # noqa: PLR2004
+                is_photo = s.content_class == PHOTO
+                right[is_photo].append((p >= 0.5) == is_photo)  # noqa: PLR2004 - one half
     return float(np.mean(right[True]) + np.mean(right[False])) / 2
 
 

@@ -70,7 +70,7 @@ def describe_effects(
 
     def client(service: str) -> Any:  # noqa: ANN401 - one factory for six typed clients
         # the service's name is dynamic here, which boto3's types cannot follow
-        return session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]
+        return session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]  # a name at run time
 
     public = _ask(client("s3").get_public_access_block, Bucket=names.artifacts_bucket)
     blocks = public.get("PublicAccessBlockConfiguration", {})

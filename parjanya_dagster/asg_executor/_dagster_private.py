@@ -72,12 +72,12 @@ _STEP_RESULTS = frozenset(
 
 def retries_field() -> dg.Field:
     """Return the config field that every executor of Dagster's has for its retries."""
-    return cast("dg.Field", get_retries_config())  # type: ignore[no-untyped-call]
+    return cast("dg.Field", get_retries_config())  # type: ignore[no-untyped-call]  # Dagster left it untyped
 
 
 def tag_concurrency_limits_field() -> dg.Field:
     """Return the config field that every executor of Dagster's has for limits by tag."""
-    return cast("dg.Field", get_tag_concurrency_limits_config())  # type: ignore[no-untyped-call]
+    return cast("dg.Field", get_tag_concurrency_limits_config())  # type: ignore[no-untyped-call]  # as above
 
 
 def delegating_executor(
@@ -163,7 +163,7 @@ def guard_step_results(instance: dg.DagsterInstance, confirm: Callable[[str, str
         store(event, **options)
 
     # The one place that every event passes before it is stored; there is no public seam.
-    instance.handle_new_event = guarded  # type: ignore[method-assign]
+    instance.handle_new_event = guarded  # type: ignore[method-assign]  # the only place to listen
 
 
 def has_step_result(instance: dg.DagsterInstance, *, run_id: str, step_key: str, since: float | None) -> bool:

@@ -199,6 +199,7 @@ def _dagster_environment(home: Home, aws: LocalAws) -> dict[str, str]:
         **environment_of(home, aws, Profile.OPERATOR),
         "DAGSTER_HOME": str(home.dagster),
         "PARJANYA_ARTIFACTS_BUCKET": Names(prefix=home.prefix, account=aws.account).artifacts_bucket,
+        "PARJANYA_WEB_URL": f"http://{HOST}:{_port(home, WEB, home.web_port)}",
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -69,7 +69,7 @@ async def _serve(listener: socket.socket, *, autosave_s: float, parent: int | No
     config.loglevel = "WARNING"
     keeper = asyncio.create_task(_keep(watched, stop, autosave_s=autosave_s, parent=parent))
     # typed for frameworks that publish their types; ours is an untyped ASGI callable
-    await serve_asgi(watched, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
+    await serve_asgi(watched, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]  # any ASGI 3
     stop.set()
     await keeper
 
