@@ -24,10 +24,12 @@ from parjanya_dagster.core.names import ORIGINALS, PREVIEWS
 from parjanya_dagster.core.truth.identity import ImageKey, image_key_from
 from parjanya_dagster.core.truth.row import (
     SCHEMA_VERSION,
+    Batches,
     Decision,
     ImageRow,
     Lane,
     Original,
+    Override,
     Previews,
     Status,
     Verdict,
@@ -117,6 +119,8 @@ def row_of(item: Mapping[str, "AttributeValueTypeDef"]) -> ImageRow:
         original=_original(values, key),
         previews=_previews(values.get("previews"), key),
         decision=decision_of(values["decision"]) if "decision" in values else None,
+        override=_override(values.get("override")),
+        batches=Batches(**values["batches"]) if "batches" in values else None,
         schema=values["schema"],
         **optional,
     )
@@ -164,6 +168,8 @@ def _head_values(row: ImageRow) -> dict[str, Any]:
         "original": row.original and _original_values(row.original, row),
         "previews": row.previews and _preview_values(row.previews, row.key),
         "decision": row.decision and asdict(row.decision),
+        "override": row.override and asdict(row.override) | {"at": text_of_time(row.override.at)},
+        "batches": row.batches and asdict(row.batches),
     }
     return stored | {
         "gap_key": gap_key(row.lane, row.key.shard) if row.is_gap and row.due_at is not None else None,
@@ -191,6 +197,13 @@ def _original(item: Mapping[str, Any], key: ImageKey) -> Original | None:
     sha256 = values["sha256"].hex() if "sha256" in values else None
     whole_key = _absolute(stored_key, f"{ORIGINALS}{key.image_id}")
     return Original(**{**values, "key": whole_key, "sha256": sha256})
+
+
+def _override(values: Mapping[str, Any] | None) -> Override | None:
+    if values is None:
+        return None
+    verdict, at = Verdict(values["verdict"]), datetime.fromisoformat(values["at"])
+    return Override(verdict=verdict, by=values["by"], reason=values["reason"], at=at)
 
 
 def _preview_values(previews: Previews, key: ImageKey) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from parjanya_dagster.aws.truth_dynamodb import DynamoImageStore
 from parjanya_dagster.core.ports import ImageStore
 from parjanya_dagster.core.truth.lifecycle import Event, advanced
-from parjanya_dagster.core.truth.row import ImageRow, Lane, Status
+from parjanya_dagster.core.truth.row import Batches, ImageRow, Lane, Override, Status, Verdict
 from tests.builders import NOON, a_decision, a_key, a_result, a_row, some_facts
 from tests.contract.endpoints import Endpoint
 from tests.fakes.clock import FakeClock
@@ -53,6 +53,8 @@ def test_row_when_created_is_read_back_as_it_was(store: ImageStore) -> None:
         lane=Lane.REGRADE,
         priority="high",
         entered_at=NOON + timedelta(microseconds=1),
+        override=Override(verdict=Verdict.REJECT, by="bo", reason="house style", at=LATER),
+        batches=Batches(tenant="acme-17", photographer="ada-3"),
     )
     bare = ImageRow(key=a_key(2), status=Status.PENDING_UPLOAD, generation=1, entered_at=NOON)
 

@@ -86,6 +86,24 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """A person's verdict; it stands above the policy's until it is taken back."""
+
+    verdict: Verdict
+    by: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batches:
+    """The two batches a decided image joined: one of its tenant, one of its photographer."""
+
+    tenant: str
+    photographer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRow:
     """The head of an image row.
 
@@ -99,6 +117,8 @@ class ImageRow:
         last_error: `code: detail` of the last failure, ≤ 300 characters.
         decided_generation: generation of `decision`, which stays in force during a replay.
         result_id: the result item behind `decision`.
+        override: a person's verdict, if one was given.
+        batches: where the image is reported; None until it joined.
         scored_by: `dagster:<run>:<step>` or `headless:<instance>`.
     """
 
@@ -124,6 +144,8 @@ class ImageRow:
     decision: Decision | None = None
     result_id: str | None = None
     scored_by: str | None = None
+    override: Override | None = None
+    batches: Batches | None = None
     schema: int = SCHEMA_VERSION
 
     @property
