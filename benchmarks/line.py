@@ -10,6 +10,7 @@ Run: python benchmarks/line.py purge|restart|zero [--images 200] [--keep DIR]
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -27,6 +28,8 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--keep", type=Path, help="an empty directory for state and logs, kept afterwards")
     arguments = parser.parse_args()
+    # told to end, it stops what it started
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory() as scratch, peak_memory() as peak_mib:
         home = arguments.keep or Path(scratch)
         home.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from typing import Final, TypeVar
 import httpx
 import numpy as np
 import psutil  # type: ignore[import-untyped]  # it publishes no types
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from PIL import Image
 
@@ -39,6 +40,7 @@ from parjanya_dagster.core.truth.row import ImageRow, Status
 from parjanya_dagster.local.credentials import Profile, local_environment, root_session
 from parjanya_dagster.local.deployment import deploy_locally
 from parjanya_dagster.local.stack import LocalAws
+from parjanya_dagster.local.worker_process import ending_with_parent
 from parjanya_dagster.policies.shipped import shipped_policy
 from parjanya_dagster.wiring import platform_from_environment
 
@@ -46,6 +48,7 @@ PREFIX: Final = "parjanya-line"
 TENANT: Final = "line"
 _CLIENT: Final = Token(tenant_id=TENANT, role="photographer", subject="line")
 _FUNCTIONS: Final = ("on-upload", "on-stream", "on-schedule")
+_CALLS: Final = Config(connect_timeout=2, read_timeout=30, retries={"total_max_attempts": 1})
 _READ: Final = 100
 _PATIENCE_S: Final = 300.0
 
@@ -76,6 +79,9 @@ class Line:
         self._fleet: subprocess.Popen[bytes] | None = None
         self.aws = LocalAws.start(home / "aws", 0, ends_with_parent=True)
         self.names: Names = deploy_locally(self.aws, prefix=PREFIX)
+        self._functions = root_session(self.aws).client(
+            "lambda", endpoint_url=self.aws.endpoint, config=_CALLS
+        )
         self._quicken()
         os.environ.update(local_environment(self.aws, Profile.OPERATOR, prefix=PREFIX))
         self.platform: Platform = platform_from_environment("cli")
@@ -126,8 +132,7 @@ class Line:
 
     def sweep(self) -> None:
         """Invoke the schedule's function now."""
-        functions = root_session(self.aws).client("lambda", endpoint_url=self.aws.endpoint)
-        functions.invoke(FunctionName=f"{PREFIX}-on-schedule", Payload=b"{}")
+        self._functions.invoke(FunctionName=f"{PREFIX}-on-schedule", Payload=b"{}")
 
     def start_workers(self) -> None:
         """Start the fleet, which runs a headless worker for each instance in service."""
@@ -138,7 +143,7 @@ class Line:
             *("--", "/usr/bin/env", *settings, sys.executable, "-m", "gpu_worker", "headless"),
         ]
         with (self._home / "fleet.log").open("ab") as log:
-            self._fleet = subprocess.Popen(command, stdout=log, stderr=log)
+            self._fleet = subprocess.Popen(ending_with_parent(command), stdout=log, stderr=log)
 
     def workers(self) -> list[psutil.Process]:
         """Return the fleet's worker processes."""
@@ -197,16 +202,14 @@ class Line:
             self.aws.stop()
 
     def _quicken(self) -> None:
-        session, endpoint = root_session(self.aws), self.aws.endpoint
-        functions = session.client("lambda", endpoint_url=endpoint)
         for name in _FUNCTIONS if self._pace.settings else ():
-            known = functions.get_function_configuration(FunctionName=f"{PREFIX}-{name}")["Environment"]
+            known = self._functions.get_function_configuration(FunctionName=f"{PREFIX}-{name}")["Environment"]
             wanted = {**known["Variables"], **self._pace.settings}
-            functions.update_function_configuration(
+            self._functions.update_function_configuration(
                 FunctionName=f"{PREFIX}-{name}", Environment={"Variables": wanted}
             )
         if self._pace.visibility_s is not None:
-            sqs = session.client("sqs", endpoint_url=endpoint)
+            sqs = root_session(self.aws).client("sqs", endpoint_url=self.aws.endpoint)
             url = sqs.get_queue_url(QueueName=self.names.intents_queue)["QueueUrl"]
             sqs.set_queue_attributes(
                 QueueUrl=url, Attributes={"VisibilityTimeout": str(self._pace.visibility_s)}

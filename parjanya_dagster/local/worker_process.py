@@ -46,11 +46,9 @@ class WorkerProcess:
         Raises:
             OSError: the command cannot be started.
         """
-        if sys.platform == "linux":
-            command = [sys.executable, "-c", _ENDS_WITH_PARENT, *command]
         with (directory / f"{instance_id}.log").open("ab") as log:
             child = subprocess.Popen(  # noqa: S603 - the operator's own command, no shell
-                list(command),
+                ending_with_parent(command),
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -81,6 +79,12 @@ class WorkerProcess:
     def kill(self) -> None:
         """Send SIGKILL to the worker and everything it started."""
         _signal_group(self._child.pid, signal.SIGKILL)
+
+
+def ending_with_parent(command: Sequence[str]) -> list[str]:
+    """Return the command so that, on Linux, it is asked to end when the thread that starts it dies."""
+    is_linux = sys.platform == "linux"
+    return [sys.executable, "-c", _ENDS_WITH_PARENT, *command] if is_linux else list(command)
 
 
 def end_orphans(directory: Path, *, grace_s: float) -> list[str]:
