@@ -15,8 +15,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from line_driver import count_by_verdict, peak_memory, running_line
+from line_driver import count_by_verdict, running_line
 from line_scenarios import SCENARIOS
+from memory import peak_memory
 
 
 def main() -> int:

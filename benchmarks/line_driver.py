@@ -1,41 +1,32 @@
 """The whole line as scripts and chaos tests drive it: real processes, and what must be true at the end.
 
-Local AWS with everything deployed, its functions, the fleet with headless workers, and a client that
-uploads as any other does: ask, PUT, and try again while the other side is away.
+Local AWS with everything deployed, its functions, the fleet with headless workers, and a client.
 """
 
-import io
 import os
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from threading import Event, Thread
-from typing import Final, TypeVar
+from typing import Final
 
-import httpx
-import numpy as np
 import psutil  # type: ignore[import-untyped]  # it publishes no types
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from PIL import Image
+from line_client import Client
 
 from parjanya_dagster.cli.proof import await_proof
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.policies import publish_policy
 from parjanya_dagster.control.tenants import add_tenant
-from parjanya_dagster.control.uploads import UploadRequest, UploadTicket, request_upload
 from parjanya_dagster.core.belief.signals import Blind, FleetSize
 from parjanya_dagster.core.errors import UnavailableError
 from parjanya_dagster.core.names import Names
-from parjanya_dagster.core.ports import Token
-from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.row import ImageRow, Status
 from parjanya_dagster.local.credentials import Profile, local_environment, root_session
 from parjanya_dagster.local.deployment import deploy_locally
@@ -46,13 +37,10 @@ from parjanya_dagster.wiring import platform_from_environment
 
 PREFIX: Final = "parjanya-line"
 TENANT: Final = "line"
-_CLIENT: Final = Token(tenant_id=TENANT, role="photographer", subject="line")
 _FUNCTIONS: Final = ("on-upload", "on-stream", "on-schedule")
 _CALLS: Final = Config(connect_timeout=2, read_timeout=30, retries={"total_max_attempts": 1})
 _READ: Final = 100
-_PATIENCE_S: Final = 300.0
-
-Answer = TypeVar("Answer")
+_PATIENCE_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,27 +71,15 @@ class Line:
             "lambda", endpoint_url=self.aws.endpoint, config=_CALLS
         )
         self._quicken()
-        os.environ.update(local_environment(self.aws, Profile.OPERATOR, prefix=PREFIX))
+        _set_environment(local_environment(self.aws, Profile.OPERATOR, prefix=PREFIX))
         self.platform: Platform = platform_from_environment("cli")
         publish_policy(self.platform, shipped_policy().canonical)
         add_tenant(self.platform, TENANT)
-        self.keys: list[ImageKey] = []
-
-    def upload(self, count: int) -> None:
-        """Upload images, four at a time, and note their keys; survives an outage of the other side."""
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(self._upload_one, range(len(self.keys), len(self.keys) + count)))
-
-    def uploading(self, count: int) -> "Future[None]":
-        """Upload images in the background."""
-        pool = ThreadPoolExecutor(1)
-        done = pool.submit(self.upload, count)
-        pool.shutdown(wait=False)
-        return done
+        self.client = Client(self.platform, TENANT)
 
     def rows(self) -> list[ImageRow]:
         """Return the heads of everything uploaded, as they are now."""
-        keys = list(self.keys)
+        keys = list(self.client.keys)
         slices = [keys[at : at + _READ] for at in range(0, len(keys), _READ)]
         return [row for each in slices for row in self.platform.images.get_many(each)]
 
@@ -162,11 +138,14 @@ class Line:
         self._fleet = None
 
     def stop_workers(self) -> None:
-        """Ask the fleet to end its workers, and itself."""
-        if self._fleet is not None:
-            self._fleet.terminate()
-            self._fleet.wait(60)
-            self._fleet = None
+        """Ask the fleet to end its workers, and itself; kill them if they do not."""
+        try:
+            if self._fleet is not None:
+                self._fleet.terminate()
+                self._fleet.wait(_PATIENCE_S)
+                self._fleet = None
+        finally:
+            self.kill_workers()
 
     def stop_aws(self) -> None:
         """Stop the local AWS gracefully; its functions end with it."""
@@ -191,15 +170,7 @@ class Line:
 
     def results(self) -> int:
         """Return how many results were written, those in effect and those that lost."""
-        return sum(len(self.platform.images.results(key)) for key in self.keys)
-
-    def close(self) -> None:
-        """Stop everything."""
-        try:
-            self.stop_workers()
-        finally:
-            self.kill_workers()
-            self.aws.stop()
+        return sum(len(self.platform.images.results(key)) for key in self.client.keys)
 
     def _quicken(self) -> None:
         for name in _FUNCTIONS if self._pace.settings else ():
@@ -215,39 +186,26 @@ class Line:
                 QueueUrl=url, Attributes={"VisibilityTimeout": str(self._pace.visibility_s)}
             )
 
-    def _upload_one(self, number: int) -> None:
-        body = _photo(number)
-        request = UploadRequest(
-            file_name=f"{number}.jpg",
-            content_type="image/jpeg",
-            size_bytes=len(body),
-            sha256=sha256(body).hexdigest(),
-        )
-        ticket = _persist(lambda: request_upload(self.platform, _CLIENT, request))
-        _persist(lambda: _put(ticket, body))
-        self.keys.append(ImageKey(tenant_id=TENANT, image_id=ticket.image_id))
-
 
 @contextmanager
 def running_line(home: Path, pace: Pace | None = None) -> Iterator[Line]:
     """Start a line and sweep as its pace says; at the end stop everything, and put the environment back."""
     pace = pace or Pace()
-    environment = dict(os.environ)
-    line = Line(home, pace)
     done = Event()
-    sweeper = Thread(target=_sweep, args=(line, pace.sweep_every_s, done))
-    sweeper.start()
-    try:
+    with ExitStack() as stack:
+        stack.callback(_set_environment, dict(os.environ))
+        stack.callback(_stop_aws, home)  # should a line not come up
+        line = Line(home, pace)
+        stack.callback(line.stop_aws)
+        stack.callback(line.stop_workers)
+        sweeper = Thread(target=_sweep, args=(line, pace.sweep_every_s, done))
+        sweeper.start()
+        stack.callback(sweeper.join)
+        stack.callback(done.set)
         yield line
-    finally:
-        done.set()
-        sweeper.join()
-        line.close()
-        os.environ.clear()
-        os.environ.update(environment)
 
 
-def wait_until(holds: Callable[[], bool], what: str, *, within_s: float = _PATIENCE_S) -> float:
+def wait_until(holds: Callable[[], bool], what: str, *, within_s: float = 300.0) -> float:
     """Return the seconds until `holds`.
 
     Raises:
@@ -261,32 +219,9 @@ def wait_until(holds: Callable[[], bool], what: str, *, within_s: float = _PATIE
     return time.monotonic() - began
 
 
-@contextmanager
-def peak_memory() -> Iterator[Callable[[], float]]:
-    """Watch the resident memory of this process and all below it, once a second; gives the most, MiB."""
-    done, most = Event(), [0.0]
-
-    def measure() -> None:
-        while not done.wait(1.0):
-            most[0] = max(most[0], _resident_mib())
-
-    thread = Thread(target=measure)
-    thread.start()
-    try:
-        yield lambda: most[0]
-    finally:
-        done.set()
-        thread.join()
-
-
-def _resident_mib() -> float:
-    total = 0
-    for process in [own := psutil.Process(), *own.children(recursive=True)]:
-        try:
-            total += process.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-    return total / 2**20
+def count_by_verdict(rows: Sequence[ImageRow]) -> dict[str, int]:
+    """Return how many rows got which verdict; by status where they have none."""
+    return dict(Counter(str(row.decision.verdict if row.decision else row.status) for row in rows))
 
 
 def _sweep(line: Line, every_s: float | None, done: Event) -> None:
@@ -297,38 +232,12 @@ def _sweep(line: Line, every_s: float | None, done: Event) -> None:
             continue
 
 
-def _persist(call: Callable[[], Answer]) -> Answer:
-    """Return what `call` returns, trying again while the other side is away."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            return call()
-        except (UnavailableError, httpx.TransportError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
+def _stop_aws(home: Path) -> None:
+    running = LocalAws.attach(home / "aws")
+    if running is not None:
+        running.stop()
 
 
-def _put(ticket: UploadTicket, body: bytes) -> None:
-    answer = httpx.put(ticket.put.url, content=body, headers=dict(ticket.put.headers), timeout=60)
-    # after an answer that was lost, the retry finds its own bytes there
-    if answer.is_server_error:
-        raise UnavailableError(f"the PUT was answered {answer.status_code}")
-    if answer.status_code != httpx.codes.PRECONDITION_FAILED:
-        answer.raise_for_status()
-
-
-def _photo(number: int) -> bytes:
-    """Return an 800 x 600 JPEG unlike the others."""
-    random = np.random.default_rng(number)
-    coarse = Image.fromarray(random.integers(0, 256, (12, 16, 3), dtype=np.uint8))
-    picture = np.asarray(coarse.resize((800, 600), Image.Resampling.BICUBIC)).astype(np.int16)
-    grainy = picture + random.integers(-12, 13, picture.shape, dtype=np.int16)
-    body = io.BytesIO()
-    Image.fromarray(np.clip(grainy, 0, 255).astype(np.uint8)).save(body, "JPEG", quality=88)
-    return body.getvalue()
-
-
-def count_by_verdict(rows: Sequence[ImageRow]) -> dict[str, int]:
-    """Return how many rows got which verdict; by status where they have none."""
-    return dict(Counter(str(row.decision.verdict if row.decision else row.status) for row in rows))
+def _set_environment(environment: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)

@@ -35,7 +35,7 @@ def purge(line: Line, images: int) -> Measured:
     Raises:
         TimeoutError: it did not go on.
     """
-    line.upload(images)
+    line.client.upload(images)
     wait_until(lambda: all(row.has_outstanding_intent for row in line.rows()), "not every image had a job")
     wait_until(lambda: line.messages() == images, "not every job was on the queue")
     line.purge()
@@ -65,10 +65,10 @@ def restart(line: Line, images: int) -> Measured:
         TimeoutError: it did not go on.
     """
     line.start_workers()
-    uploads = line.uploading(images)
+    uploads = line.client.uploading(images)
     wait_until(lambda: line.settled() >= images // 4, "the first verdicts did not come")
     line.kill_workers()
-    uploaded, settled = len(line.keys), line.settled()
+    uploaded, settled = len(line.client.keys), line.settled()
     stopped_at = line.platform.clock()
     line.stop_aws()
     line.start_aws()
@@ -91,7 +91,7 @@ def zero(line: Line, images: int) -> Measured:
         TimeoutError: it did not come to rest, or did not wake.
     """
     line.start_workers()
-    line.upload(images)
+    line.client.upload(images)
     _await_verdicts(line, images)
     last = max(row.entered_at for row in line.rows())
     most = line.fleet_size()
@@ -99,7 +99,7 @@ def zero(line: Line, images: int) -> Measured:
     emptied_at = line.platform.clock()
     gone_s = wait_until(lambda: not line.workers(), "workers outlived their instances")
     woken_at = line.platform.clock()
-    line.upload(1)
+    line.client.upload(1)
     _await_verdicts(line, images + 1)
     woken = max(row.entered_at for row in line.rows())
     return Measured(
