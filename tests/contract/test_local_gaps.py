@@ -216,6 +216,27 @@ def test_stream_mapping_when_restarted_then_next_record_is_delivered(tmp_path: P
         aws.stop()
 
 
+def test_events_for_a_function_when_stopped_on_their_way_then_are_delivered_after_the_start(
+    tmp_path: Path,
+) -> None:
+    """An upload whose event the process forgot at a stop would wait for more than an hour."""
+    aws = LocalAws.start(tmp_path, 0, ends_with_parent=True)
+    try:
+        events = root_session(aws).client("events", endpoint_url=aws.endpoint)
+        function = _create_echo(aws)
+        events.put_rule(Name="all", EventPattern=json.dumps({"source": ["test"]}))
+        events.put_targets(Rule="all", Targets=[{"Id": "echo", "Arn": function}])
+        events.put_events(
+            Entries=[{"Source": "test", "DetailType": str(number), "Detail": "{}"} for number in range(10)]
+        )
+        aws.stop()
+        aws = LocalAws.start(tmp_path, 0, ends_with_parent=True)
+
+        _wait_for(lambda: _echoes(aws) >= 10)
+    finally:
+        aws.stop()
+
+
 def _user(root: boto3.Session, aws: LocalAws) -> boto3.Session:
     """A session that bucket policies apply to: to root they do not."""
     iam = root.client("iam", endpoint_url=aws.endpoint)
@@ -231,14 +252,14 @@ _ECHO = """
 import boto3
 def handler(event, context):
     queue = boto3.client("sqs").get_queue_url(QueueName="echo")["QueueUrl"]
-    for record in event["Records"]:
-        boto3.client("sqs").send_message(QueueUrl=queue, MessageBody=record["eventName"])
+    for record in event.get("Records", [event]):
+        boto3.client("sqs").send_message(QueueUrl=queue, MessageBody=str(record))
 """
 
 
 def _map_stream_to_echo(aws: LocalAws) -> None:
     session = root_session(aws)
-    session.client("sqs", endpoint_url=aws.endpoint).create_queue(QueueName="echo")
+    function = _create_echo(aws)
     table = session.client("dynamodb", endpoint_url=aws.endpoint).create_table(
         TableName="rows",
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -246,6 +267,15 @@ def _map_stream_to_echo(aws: LocalAws) -> None:
         BillingMode="PAY_PER_REQUEST",
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
     )["TableDescription"]
+    session.client("lambda", endpoint_url=aws.endpoint).create_event_source_mapping(
+        FunctionName=function, EventSourceArn=table["LatestStreamArn"], StartingPosition="TRIM_HORIZON"
+    )
+
+
+def _create_echo(aws: LocalAws) -> str:
+    """Create a function that tells queue `echo` what it was called with; return its ARN."""
+    session = root_session(aws)
+    session.client("sqs", endpoint_url=aws.endpoint).create_queue(QueueName="echo")
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     iam = session.client("iam", endpoint_url=aws.endpoint)
     role = iam.create_role(RoleName="echo", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
@@ -254,17 +284,14 @@ def _map_stream_to_echo(aws: LocalAws) -> None:
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w") as archive:
         archive.writestr("echo.py", _ECHO)
-    functions = session.client("lambda", endpoint_url=aws.endpoint)
-    functions.create_function(
+    created = session.client("lambda", endpoint_url=aws.endpoint).create_function(
         FunctionName="echo",
         Runtime="python3.11",
         Handler="echo.handler",
         Role=role["Role"]["Arn"],
         Code={"ZipFile": body.getvalue()},
     )
-    functions.create_event_source_mapping(
-        FunctionName="echo", EventSourceArn=table["LatestStreamArn"], StartingPosition="TRIM_HORIZON"
-    )
+    return created["FunctionArn"]
 
 
 def _echoes(aws: LocalAws) -> int:
