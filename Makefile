@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .PHONY: demo test check up down setup setup-dev lock
 
 demo: setup  ## Score sample photos (or PHOTOS=DIR) on this machine; EXIT=1 ends by itself, DAGSTER=0 without Dagster
-	$(BIN)/parjanya demo $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(EXIT),--exit) $(if $(filter 0,$(DAGSTER)),--no-dagster)
+	$(BIN)/parjanya demo $(if $(PHOTOS),--photos "$(patsubst ~/%,$(HOME)/%,$(PHOTOS))") $(if $(EXIT),--exit) $(if $(filter 0,$(DAGSTER)),--no-dagster)
 
 up: setup  ## Start everything and leave it running
 	$(BIN)/parjanya up
