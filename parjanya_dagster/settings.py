@@ -1,7 +1,6 @@
 """Settings from the environment, read once per entry point; every fault is reported together."""
 
 import os
-from pathlib import Path
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,7 +19,6 @@ class Settings(BaseSettings):
     prefix: str = Field(default="parjanya-local", pattern=r"^[a-z][a-z0-9-]{1,20}$")
     account: str = Field(default="000000000000", pattern=r"^[0-9]{12}$")
     region: str = "us-east-1"
-    home: Path = Path(".parjanya")
     engine: str = "cpu"
     max_instances: int = Field(default=4, ge=1, le=100)
     seconds_per_image: float = Field(default=0.25, gt=0)
