@@ -35,9 +35,9 @@ from parjanya_dagster.local.deployment import deploy_locally
 from parjanya_dagster.local.stack import LocalAws
 from parjanya_dagster.policies.shipped import shipped_policy
 from parjanya_dagster.settings import load_settings
+from parjanya_dagster.simulation.fakes.platform import a_fake_platform
 from parjanya_dagster.wiring import platform_from
 from tests.builders import a_row, an_original, previews_of, some_facts
-from tests.fakes.platform import a_fake_platform
 
 TENANT = "bench"
 GRID = (608, 928)

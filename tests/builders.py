@@ -1,20 +1,21 @@
 """Builders: valid values with defaults, so that a test states only what matters to it."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from parjanya_dagster.core.belief.signals import FleetSize, QueueDepth, Reading
 from parjanya_dagster.core.intent.job import Job, job_for
-from parjanya_dagster.core.names import PREVIEWS, Names, original_key
+from parjanya_dagster.core.names import PREVIEWS, original_key
 from parjanya_dagster.core.reconcile.snapshot import Snapshot
 from parjanya_dagster.core.truth.identity import ImageKey, new_image_id
 from parjanya_dagster.core.truth.lifecycle import first_due_at
 from parjanya_dagster.core.truth.result import IngestFacts, Result
 from parjanya_dagster.core.truth.row import Decision, ImageRow, Original, Previews, Status, Verdict
+from parjanya_dagster.simulation.fakes.platform import SIMULATED, START
 
-NOON: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
-NAMES: Final = Names(prefix="parjanya-test", account="000000000000")
+NOON: Final = START
+NAMES: Final = SIMULATED
 TENANT: Final = "acme"
 FINGERPRINT: Final = "cpu-1:test"
 

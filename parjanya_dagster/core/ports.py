@@ -1,8 +1,8 @@
 """Ports: what the shell needs from the outside, as Protocols.
 
-Each has an edge in `aws/` (or `imaging/`) and an in-memory twin in `tests/fakes`; both pass the same
-contract tests. Every method may raise `UnavailableError` or `DeniedError`; what a caller branches on is
-in the return type.
+Each has an edge in `aws/` (or `imaging/`) and an in-memory twin in `simulation/fakes`; both pass the same
+contract tests. Every method may raise `UnavailableError` or `DeniedError`; what a caller branches on is in
+the return type.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -36,8 +36,8 @@ from parjanya_dagster.local.credentials import Profile, local_environment, root_
 from parjanya_dagster.local.deployment import deploy_locally
 from parjanya_dagster.local.stack import LocalAws
 from parjanya_dagster.policies.shipped import shipped_policy
+from parjanya_dagster.simulation.fakes.platform import a_fake_platform
 from tests.builders import a_row, an_original, previews_of, some_facts
-from tests.fakes.platform import a_fake_platform
 
 pytestmark = [pytest.mark.local_aws, pytest.mark.end_to_end]
 

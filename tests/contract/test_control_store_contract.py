@@ -7,9 +7,9 @@ import pytest
 from parjanya_dagster.aws.control_dynamodb import DynamoControlStore
 from parjanya_dagster.core.errors import InvalidRequestError
 from parjanya_dagster.core.ports import ControlStore, EmptyReadings, Token
+from parjanya_dagster.simulation.fakes.control import FakeControlStore
 from tests.builders import NOON
 from tests.contract.endpoints import Endpoint
-from tests.fakes.control import FakeControlStore
 
 LATER = NOON + timedelta(seconds=30)
 

@@ -6,10 +6,10 @@ from parjanya_dagster.aws.execution_asg import AutoScalingFleet
 from parjanya_dagster.core.belief.signals import Blind, FleetSize
 from parjanya_dagster.core.errors import EdgeError
 from parjanya_dagster.core.ports import Fleet
+from parjanya_dagster.simulation.fakes.clock import FakeClock
+from parjanya_dagster.simulation.fakes.fleet import FakeFleet
 from tests.builders import NOON
 from tests.contract.endpoints import Endpoint
-from tests.fakes.clock import FakeClock
-from tests.fakes.fleet import FakeFleet
 
 
 @pytest.fixture(params=["fake", pytest.param("local_aws", marks=pytest.mark.local_aws)])

@@ -11,10 +11,10 @@ from parjanya_dagster.aws.truth_dynamodb import DynamoImageStore
 from parjanya_dagster.core.ports import ImageStore
 from parjanya_dagster.core.truth.lifecycle import Event, advanced
 from parjanya_dagster.core.truth.row import Batches, ImageRow, Lane, Override, Status, Verdict
+from parjanya_dagster.simulation.fakes.clock import FakeClock
+from parjanya_dagster.simulation.fakes.images import FakeImageStore
 from tests.builders import NOON, a_decision, a_key, a_result, a_row, some_facts
 from tests.contract.endpoints import Endpoint
-from tests.fakes.clock import FakeClock
-from tests.fakes.images import FakeImageStore
 
 LATER = NOON + timedelta(minutes=1)
 

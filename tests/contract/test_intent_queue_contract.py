@@ -8,10 +8,10 @@ from parjanya_dagster.aws.intent_sqs import SqsIntentQueue
 from parjanya_dagster.core.belief.signals import Blind, QueueDepth, QueueSignal
 from parjanya_dagster.core.intent.job import Job, job_from_json
 from parjanya_dagster.core.ports import IntentQueue, Received
+from parjanya_dagster.simulation.fakes.clock import FakeClock
+from parjanya_dagster.simulation.fakes.queue import FakeIntentQueue
 from tests.builders import NOON, a_job, a_row
 from tests.contract.endpoints import Endpoint
-from tests.fakes.clock import FakeClock
-from tests.fakes.queue import FakeIntentQueue
 
 
 @dataclass(frozen=True)

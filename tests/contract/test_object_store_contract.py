@@ -10,10 +10,10 @@ import pytest
 from parjanya_dagster.aws.truth_s3 import S3ObjectStore
 from parjanya_dagster.core.names import original_key
 from parjanya_dagster.core.ports import ObjectStore, PresignedPut
+from parjanya_dagster.simulation.fakes.clock import FakeClock
+from parjanya_dagster.simulation.fakes.objects import FakeObjectStore
 from tests.builders import NOON, a_key
 from tests.contract.endpoints import Endpoint, HttpPut, http_put
-from tests.fakes.clock import FakeClock
-from tests.fakes.objects import FakeObjectStore
 
 BODY = b"the bytes of a photo"
 KEY = original_key(a_key().image_id, "photo one.jpg")

@@ -14,8 +14,8 @@ from parjanya_dagster.aws.clients import AwsClients
 from parjanya_dagster.aws.tenant_buckets import S3TenantBuckets
 from parjanya_dagster.aws.truth_s3 import S3ObjectStore
 from parjanya_dagster.core.ports import TenantBuckets
+from parjanya_dagster.simulation.fakes.objects import FakeTenantBuckets
 from tests.contract.endpoints import ROOT, Endpoint, http_put
-from tests.fakes.objects import FakeTenantBuckets
 
 ORIGIN = "http://localhost:8000"
 

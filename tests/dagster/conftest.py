@@ -9,8 +9,8 @@ import pytest
 from parjanya_dagster.control.policies import publish_policy
 from parjanya_dagster.defs.partitions import POLICY_VERSIONS, TENANTS
 from parjanya_dagster.policies.shipped import shipped_policy
+from parjanya_dagster.simulation.fakes.platform import FakePlatform, a_fake_platform
 from tests.builders import TENANT
-from tests.fakes.platform import FakePlatform, a_fake_platform
 
 
 @pytest.fixture

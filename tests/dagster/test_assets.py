@@ -8,9 +8,9 @@ from parjanya_dagster.core.names import original_key
 from parjanya_dagster.core.truth.row import Status
 from parjanya_dagster.defs.assets_intent import vlm_intents
 from parjanya_dagster.defs.assets_truth import uploads, validated_images
+from parjanya_dagster.simulation.fakes.platform import FakePlatform
 from tests.builders import NAMES, TENANT, a_key, a_row
 from tests.dagster.stand_ins import WEB, materialized
-from tests.fakes.platform import FakePlatform
 
 BUCKET = NAMES.uploads_bucket(TENANT)
 

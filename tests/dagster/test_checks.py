@@ -10,9 +10,9 @@ from parjanya_dagster.core.errors import UnavailableError
 from parjanya_dagster.core.names import original_key
 from parjanya_dagster.core.truth.row import Status, Verdict
 from parjanya_dagster.defs import checks, checks_truth, checks_verdicts
+from parjanya_dagster.simulation.fakes.platform import FakePlatform
 from tests.builders import NAMES, TENANT, a_decision, a_key, a_result, a_row, an_original
 from tests.dagster.stand_ins import platform_resource, rows_of
-from tests.fakes.platform import FakePlatform
 from tests.policy_builders import a_document
 
 BUCKET = NAMES.uploads_bucket(TENANT)

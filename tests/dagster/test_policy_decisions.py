@@ -14,9 +14,9 @@ from parjanya_dagster.core.truth.row import ImageRow, Status, Verdict
 from parjanya_dagster.defs.assets_policy import policy_decisions
 from parjanya_dagster.defs.partitions import POLICY_VERSIONS
 from parjanya_dagster.policies.shipped import shipped_policy
+from parjanya_dagster.simulation.fakes.platform import FakePlatform
 from tests.builders import TENANT, a_decision, a_result, a_row, some_facts
 from tests.dagster.stand_ins import WEB, Bucket, materialized
-from tests.fakes.platform import FakePlatform
 from tests.policy_builders import a_document, a_rule
 from tests.unit.gpu_worker.line import QUICK, Line
 

@@ -18,9 +18,9 @@ from parjanya_dagster.defs.sensors import (
     intent_gap_sensor,
     tenant_discovery,
 )
+from parjanya_dagster.simulation.fakes.platform import FakePlatform
 from tests.builders import TENANT, a_job, a_row
 from tests.dagster.stand_ins import platform_resource
-from tests.fakes.platform import FakePlatform
 
 Tick = dg.SensorResult | dg.SkipReason
 

@@ -8,9 +8,9 @@ from parjanya_dagster.core import ports
 from parjanya_dagster.core.belief.signals import Blind
 from parjanya_dagster.core.errors import UnavailableError
 from parjanya_dagster.core.truth.row import Lane
+from parjanya_dagster.simulation.fakes.calls import WRITES
+from parjanya_dagster.simulation.fakes.platform import a_fake_platform
 from tests.builders import NOON, a_job, a_row
-from tests.fakes.calls import WRITES
-from tests.fakes.platform import a_fake_platform
 
 
 def test_index_when_it_lags_shows_neither_the_new_nor_forgets_the_old() -> None:

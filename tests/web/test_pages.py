@@ -8,8 +8,8 @@ import pytest
 from parjanya_dagster.control.tenants import add_tenant
 from parjanya_dagster.core.errors import UnavailableError
 from parjanya_dagster.core.truth.row import Status, Verdict
+from parjanya_dagster.simulation.fakes.platform import FakePlatform
 from tests.builders import TENANT, a_decision, a_key, a_result, a_row, some_facts
-from tests.fakes.platform import FakePlatform
 from tests.web.browser import Browser
 
 

@@ -9,8 +9,8 @@ from parjanya_dagster.control.tokens import issue_token
 from parjanya_dagster.core.errors import UnavailableError
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.row import Status
+from parjanya_dagster.simulation.fakes.platform import FakePlatform
 from tests.builders import TENANT, a_key, a_result, a_row
-from tests.fakes.platform import FakePlatform
 from tests.web.browser import Browser
 
 BODY = b"the bytes of a photo"

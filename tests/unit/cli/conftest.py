@@ -11,9 +11,9 @@ import pytest
 from parjanya_dagster.cli.sending import UploadApi
 from parjanya_dagster.control.tenants import add_tenant
 from parjanya_dagster.control.tokens import issue_token
+from parjanya_dagster.simulation.fakes.platform import FakePlatform, a_fake_platform
 from parjanya_dagster.web.app import create_app
 from tests.builders import TENANT
-from tests.fakes.platform import FakePlatform, a_fake_platform
 from tests.web.browser import Browser
 
 STORAGE = "https://fake.invalid"

@@ -7,8 +7,8 @@ from parjanya_dagster.cli.proof import intent_faults, row_faults
 from parjanya_dagster.cli.waiting import await_verdicts, diagnosis_of
 from parjanya_dagster.core.errors import DeniedError
 from parjanya_dagster.core.truth.row import Status
+from parjanya_dagster.simulation.fakes.platform import a_fake_platform
 from tests.builders import NOON, a_job, a_result, a_row
-from tests.fakes.platform import a_fake_platform
 
 
 def test_rows_with_verdict_and_fingerprint_are_proven() -> None:

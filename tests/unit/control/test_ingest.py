@@ -8,8 +8,8 @@ from parjanya_dagster.control.ingest import Ingested, ingest_object, ingest_row
 from parjanya_dagster.core.names import original_key
 from parjanya_dagster.core.ports import ObjectInfo
 from parjanya_dagster.core.truth.row import Status
+from parjanya_dagster.simulation.fakes.platform import FakePlatform, a_fake_platform
 from tests.builders import NAMES, NOON, a_key, a_row, an_original
-from tests.fakes.platform import FakePlatform, a_fake_platform
 
 BUCKET = NAMES.uploads_bucket("acme")
 KEY = original_key(a_key().image_id, "photo.jpg")

@@ -8,8 +8,8 @@ from parjanya_dagster.core.errors import ConfigError, InvalidRequestError
 from parjanya_dagster.core.policy.preview import Tariff
 from parjanya_dagster.core.truth.row import Status
 from parjanya_dagster.policies.shipped import DEFAULT_VERSION, shipped_policy
+from parjanya_dagster.simulation.fakes.platform import a_fake_platform
 from tests.builders import a_row, some_facts
-from tests.fakes.platform import a_fake_platform
 
 TARIFF = Tariff(seconds_per_image=0.25, usd_per_hour=0.8)
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 from parjanya_dagster.control.reconcile import reconcile_rows, reconcile_world
 from parjanya_dagster.core.errors import DeniedError, UnavailableError
 from parjanya_dagster.core.truth.row import Status
+from parjanya_dagster.simulation.fakes.platform import a_fake_platform
 from tests.builders import NOON, a_key, a_row, an_original
-from tests.fakes.platform import a_fake_platform
 
 
 def test_reconcile_of_a_changed_row_sends_then_stamps() -> None:

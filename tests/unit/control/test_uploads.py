@@ -15,8 +15,8 @@ from parjanya_dagster.core.errors import InvalidRequestError
 from parjanya_dagster.core.ports import Token
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.row import Status
+from parjanya_dagster.simulation.fakes.platform import a_fake_platform
 from tests.builders import NAMES, a_row
-from tests.fakes.platform import a_fake_platform
 
 BODY = b"image"
 REQUEST = UploadRequest(

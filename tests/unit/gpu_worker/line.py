@@ -10,10 +10,10 @@ from parjanya_dagster.control.policies import publish_policy
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.row import ImageRow, Status
 from parjanya_dagster.policies.shipped import shipped_policy
+from parjanya_dagster.simulation.fakes.images import FakeImageStore
+from parjanya_dagster.simulation.fakes.platform import a_fake_platform
+from parjanya_dagster.simulation.fakes.queue import FakeIntentQueue
 from tests.builders import a_job, a_row, some_facts
-from tests.fakes.images import FakeImageStore
-from tests.fakes.platform import a_fake_platform
-from tests.fakes.queue import FakeIntentQueue
 from tests.unit.gpu_worker.scripted_engine import a_preview
 
 QUICK = WorkerLimits(

@@ -10,8 +10,8 @@ from parjanya_dagster.core.ports import Readable, Unreadable
 from parjanya_dagster.core.truth.exif import Exif
 from parjanya_dagster.core.truth.row import ImageRow
 from parjanya_dagster.core.truth.technical import TechnicalFacts
+from parjanya_dagster.simulation.fakes.platform import FakePlatform, a_fake_platform
 from tests.builders import a_job, a_row, previews_of, some_facts
-from tests.fakes.platform import FakePlatform, a_fake_platform
 from tests.unit.gpu_worker.scripted_engine import a_preview
 
 ORIGINAL = b"original bytes"

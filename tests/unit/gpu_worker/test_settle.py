@@ -9,8 +9,8 @@ from gpu_worker.settle import record_attempt, settle
 from parjanya_dagster.core.errors import UnavailableError
 from parjanya_dagster.core.execution.outcome import Completed, Outcome, Retry, Superseded, TerminalFailure
 from parjanya_dagster.core.truth.row import ImageRow, Status
+from parjanya_dagster.simulation.fakes.platform import FakePlatform, a_fake_platform
 from tests.builders import NOON, a_job, a_result, a_row
-from tests.fakes.platform import FakePlatform, a_fake_platform
 
 COMPLETED = Completed(result=a_result("1-attempt"))
 

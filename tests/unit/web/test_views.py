@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from parjanya_dagster.core.truth.row import ImageRow, Status, Verdict
+from parjanya_dagster.simulation.fakes.platform import a_fake_platform
 from parjanya_dagster.web.drawers import Drawer, Drawers
 from parjanya_dagster.web.views import Show, show_of, view_of
 from tests.builders import NOON, a_decision, a_result, a_row, some_facts
-from tests.fakes.platform import a_fake_platform
 
 BARE = Drawer(facts=None, result=None)
 

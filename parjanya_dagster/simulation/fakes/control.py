@@ -5,7 +5,7 @@ from threading import RLock
 
 from parjanya_dagster.core.errors import InvalidRequestError
 from parjanya_dagster.core.ports import EmptyReadings, Token
-from tests.fakes.calls import Calls
+from parjanya_dagster.simulation.fakes.calls import Calls
 
 
 class FakeControlStore:

@@ -3,7 +3,7 @@
 from parjanya_dagster.core.ports import Readable, Unreadable
 from parjanya_dagster.core.truth.exif import Exif
 from parjanya_dagster.core.truth.technical import TechnicalFacts, TechnicalReason
-from tests.fakes.calls import Calls
+from parjanya_dagster.simulation.fakes.calls import Calls
 
 
 class FakeImageReader:

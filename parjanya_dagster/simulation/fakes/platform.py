@@ -1,23 +1,28 @@
 """A whole platform of fakes that share one clock and one journal of calls."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import count
+from typing import Final
 
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.core.names import Names
 from parjanya_dagster.core.reconcile.capacity import CapacityLimits
 from parjanya_dagster.core.reconcile.limits import Limits
-from tests.builders import NAMES, NOON
-from tests.fakes.calls import Calls
-from tests.fakes.clock import FakeClock
-from tests.fakes.control import FakeControlStore
-from tests.fakes.fleet import FakeFleet
-from tests.fakes.images import FakeImageStore
-from tests.fakes.objects import FakeObjectStore, FakeTenantBuckets
-from tests.fakes.queue import FakeIntentQueue
-from tests.fakes.reader import FakeImageReader
-from tests.fakes.steps import FakeStepBacklog
+from parjanya_dagster.simulation.fakes.calls import Calls
+from parjanya_dagster.simulation.fakes.clock import FakeClock
+from parjanya_dagster.simulation.fakes.control import FakeControlStore
+from parjanya_dagster.simulation.fakes.fleet import FakeFleet
+from parjanya_dagster.simulation.fakes.images import FakeImageStore
+from parjanya_dagster.simulation.fakes.objects import FakeObjectStore, FakeTenantBuckets
+from parjanya_dagster.simulation.fakes.queue import FakeIntentQueue
+from parjanya_dagster.simulation.fakes.reader import FakeImageReader
+from parjanya_dagster.simulation.fakes.steps import FakeStepBacklog
+
+START: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
+"""When a simulated world begins."""
+SIMULATED: Final = Names(prefix="parjanya-test", account="000000000000")
+"""What a simulated world's resources are called."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,18 +65,18 @@ class FakePlatform:
         )
 
 
-def a_fake_platform(*, now: datetime = NOON, plane: str = "lambda") -> FakePlatform:
+def a_fake_platform(*, now: datetime = START, plane: str = "lambda") -> FakePlatform:
     """Return an empty platform of fakes at `now`."""
     clock = FakeClock(now)
     calls = Calls()
     return FakePlatform(
         clock=clock,
-        names=NAMES,
+        names=SIMULATED,
         calls=calls,
         images=FakeImageStore(clock, calls),
         queue=FakeIntentQueue(clock, calls),
         objects=FakeObjectStore(clock, calls),
-        buckets=FakeTenantBuckets(NAMES, calls),
+        buckets=FakeTenantBuckets(SIMULATED, calls),
         control=FakeControlStore(calls),
         fleet=FakeFleet(clock, calls),
         steps=FakeStepBacklog(clock, calls),

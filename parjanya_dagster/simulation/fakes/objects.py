@@ -9,7 +9,7 @@ from threading import RLock
 
 from parjanya_dagster.core.names import ORIGINALS, Names
 from parjanya_dagster.core.ports import ObjectInfo, PresignedPut
-from tests.fakes.calls import Calls
+from parjanya_dagster.simulation.fakes.calls import Calls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ from typing import Any
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.result import IngestFacts, Result
 from parjanya_dagster.core.truth.row import ImageRow, Lane
-from tests.fakes.calls import Calls
-from tests.fakes.lagging_index import LaggingIndex
+from parjanya_dagster.simulation.fakes.calls import Calls
+from parjanya_dagster.simulation.fakes.lagging_index import LaggingIndex
 
 
 class FakeImageStore:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from parjanya_dagster.core.belief.signals import Blind, FleetSignal, FleetSize, Reading
 from parjanya_dagster.core.errors import EdgeError
-from tests.fakes.calls import Calls
+from parjanya_dagster.simulation.fakes.calls import Calls
 
 
 class FakeFleet:

@@ -9,7 +9,7 @@ from parjanya_dagster.core.belief.signals import Blind, QueueDepth, QueueSignal,
 from parjanya_dagster.core.errors import EdgeError
 from parjanya_dagster.core.intent.job import Job
 from parjanya_dagster.core.ports import Received
-from tests.fakes.calls import Calls
+from parjanya_dagster.simulation.fakes.calls import Calls
 
 
 @dataclass(slots=True)
