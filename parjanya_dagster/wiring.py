@@ -9,6 +9,7 @@ from parjanya_dagster.aws.clients import AwsClients
 from parjanya_dagster.aws.control_dynamodb import DynamoControlStore
 from parjanya_dagster.aws.execution_asg import AutoScalingFleet
 from parjanya_dagster.aws.intent_sqs import SqsIntentQueue
+from parjanya_dagster.aws.records_dynamodb import DynamoRecords
 from parjanya_dagster.aws.tenant_buckets import S3TenantBuckets
 from parjanya_dagster.aws.truth_dynamodb import DynamoImageStore
 from parjanya_dagster.aws.truth_s3 import S3ObjectStore
@@ -66,6 +67,7 @@ def platform_from(settings: Settings, *, plane: str) -> Platform:
         objects=S3ObjectStore(clients.s3),
         buckets=S3TenantBuckets(clients.s3, names=names, origins=settings.upload_origins.split(",")),
         control=DynamoControlStore(clients.dynamodb, table=names.control_table),
+        records=DynamoRecords(clients.dynamodb, table=names.control_table),
         fleet=AutoScalingFleet(clients.autoscaling, group=names.gpu_group),
         steps=ExecutorSteps(LeaseTable(clients.dynamodb, table=names.steps_table)),
         reader=ChildProcessReader(Decoder()),

@@ -21,6 +21,7 @@ from parjanya_dagster.core.ports import (
 )
 from parjanya_dagster.core.reconcile.capacity import CapacityLimits
 from parjanya_dagster.core.reconcile.limits import Limits
+from parjanya_dagster.core.records import Records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,7 @@ class Platform:
     objects: ObjectStore
     buckets: TenantBuckets
     control: ControlStore
+    records: Records
     fleet: Fleet
     steps: StepBacklog
     reader: ImageReader

@@ -34,6 +34,8 @@ class Job(BaseModel):
     preview_key: str | None
     model_key: str | None
     output_table: str
+    questions: tuple[str, ...] | None = None
+    """What a replay asks anew; None asks everything."""
 
     @property
     def key(self) -> ImageKey:
@@ -76,6 +78,7 @@ def job_for(row: ImageRow, *, names: Names, intent_id: str, now: datetime) -> Jo
         preview_key=row.previews.display_key if row.previews else None,
         model_key=row.previews.model_key if row.previews else None,
         output_table=names.images_table,
+        questions=row.questions,
     )
 
 

@@ -71,6 +71,9 @@ def advanced(row: ImageRow, event: Event, *, now: datetime) -> ImageRow:
         emissions=0,
         attempts=0,
         quarantined=False,
+        returns=0,
+        postponed=0,
+        questions=None,
         # A batch reports the decision of one generation; its members are on record there.
         batches=None if event in _NEW_GENERATION else row.batches,
     )

@@ -115,6 +115,9 @@ class ImageRow:
         emissions: jobs sent for this generation.
         attempts: attempts recorded for this status and generation, written before the work.
         last_error: `code: detail` of the last failure, ≤ 300 characters.
+        returns: dead letters of this generation that came back without evidence against the image.
+        postponed: refusals in a row that moved `due_at`; the next wait is longer.
+        questions: what a replay asks anew, by id; the rest is carried over from `result_id`. None asks all.
         decided_generation: generation of `decision`, which stays in force during a replay.
         result_id: the result item behind `decision`.
         override: a person's verdict, if one was given.
@@ -137,6 +140,9 @@ class ImageRow:
     emissions: int = 0
     attempts: int = 0
     quarantined: bool = False
+    returns: int = 0
+    postponed: int = 0
+    questions: tuple[str, ...] | None = None
     last_error: str | None = None
     original: Original | None = None
     previews: Previews | None = None

@@ -26,6 +26,11 @@ WRITES: Final = frozenset(
         "control.beat",
         "control.remember_empty_readings",
         "control.take_lease",
+        "records.put",
+        "records.create",
+        "records.replace",
+        "records.remove",
+        "records.add",
         "fleet.set_desired",
     }
 )

@@ -17,6 +17,7 @@ from parjanya_dagster.simulation.fakes.images import FakeImageStore
 from parjanya_dagster.simulation.fakes.objects import FakeObjectStore, FakeTenantBuckets
 from parjanya_dagster.simulation.fakes.queue import FakeIntentQueue
 from parjanya_dagster.simulation.fakes.reader import FakeImageReader
+from parjanya_dagster.simulation.fakes.records import FakeRecords
 from parjanya_dagster.simulation.fakes.steps import FakeStepBacklog
 
 START: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -37,6 +38,7 @@ class FakePlatform:
     objects: FakeObjectStore
     buckets: FakeTenantBuckets
     control: FakeControlStore
+    records: FakeRecords
     fleet: FakeFleet
     steps: FakeStepBacklog
     reader: FakeImageReader
@@ -54,6 +56,7 @@ class FakePlatform:
             objects=self.objects,
             buckets=self.buckets,
             control=self.control,
+            records=self.records,
             fleet=self.fleet,
             steps=self.steps,
             reader=self.reader,
@@ -78,6 +81,7 @@ def a_fake_platform(*, now: datetime = START, plane: str = "lambda") -> FakePlat
         objects=FakeObjectStore(clock, calls),
         buckets=FakeTenantBuckets(SIMULATED, calls),
         control=FakeControlStore(calls),
+        records=FakeRecords(calls),
         fleet=FakeFleet(clock, calls),
         steps=FakeStepBacklog(clock, calls),
         reader=FakeImageReader(calls),

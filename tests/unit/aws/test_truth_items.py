@@ -156,6 +156,8 @@ def test_full_head_fits_one_write_unit() -> None:
         intent_id=a_key(7).image_id,
         emissions=3,
         attempts=2,
+        returns=1,
+        postponed=2,
         last_error="preview_unavailable: no answer within 10 s (attempt 2)",
         original=an_original(
             key, key=f"originals/{key.image_id}/DSC_20260301_0042-NR.jpg", version_id="v" * 32
@@ -163,6 +165,7 @@ def test_full_head_fits_one_write_unit() -> None:
         decision=a_decision(
             Verdict.REVIEW, "soft_focus", "text_heavy", "low_label_mass", policy="2026-03-01.2"
         ),
+        questions=("technical_quality", "text_present"),
         decided_generation=1_772_366_400_122,
         result_id=f"1-{a_key(8).image_id}",
         scored_by=f"dagster:{a_key(9).image_id}:drain[3]",
