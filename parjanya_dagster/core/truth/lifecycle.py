@@ -74,6 +74,8 @@ def advanced(row: ImageRow, event: Event, *, now: datetime) -> ImageRow:
         returns=0,
         postponed=0,
         questions=None,
+        # Who scored the last generation stands in its result.
+        scored_by=None if event is Event.REPLAYED else row.scored_by,
         # A batch reports the decision of one generation; its members are on record there.
         batches=None if event in _NEW_GENERATION else row.batches,
     )

@@ -168,12 +168,11 @@ def test_full_head_fits_one_write_unit() -> None:
         questions=("technical_quality", "text_present"),
         decided_generation=1_772_366_400_122,
         result_id=f"1-{a_key(8).image_id}",
-        scored_by=f"dagster:{a_key(9).image_id}:drain[3]",
     )
     unset = {field.name for field in fields(row) if getattr(row, field.name) in (None, False)}
 
-    # Batches and overrides come with a decision, when the job and its error are gone.
-    assert unset == {"quarantined", "override", "batches"}
+    # Batches, overrides and who scored come with a decision, when the job and its error are gone.
+    assert unset == {"quarantined", "override", "batches", "scored_by"}
     assert size_of(head_item(row)) <= 1024
 
 
