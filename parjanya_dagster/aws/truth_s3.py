@@ -69,9 +69,9 @@ class S3ObjectStore:
         with translated(f"writing s3://{bucket}/{key}"):
             self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
 
-    def originals(self, bucket: str) -> Iterator[ObjectInfo]:
+    def originals(self, bucket: str, *, from_id: str = "") -> Iterator[ObjectInfo]:
         """See `ObjectStore`; `version_id` is None, because a listing does not tell it."""
-        page: Any = {}
+        page: Any = {"StartAfter": f"{ORIGINALS}{from_id}"} if from_id else {}
         while True:
             with translated(f"listing s3://{bucket}/{ORIGINALS}"):
                 answer = self._client.list_objects_v2(Bucket=bucket, Prefix=ORIGINALS, **page)

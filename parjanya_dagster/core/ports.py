@@ -149,8 +149,12 @@ class ObjectStore(Protocol):
         """Write a derived object (a preview), replacing an earlier one."""
         ...
 
-    def originals(self, bucket: str) -> Iterator[ObjectInfo]:
-        """Yield every current object under `originals/`."""
+    def originals(self, bucket: str, *, from_id: str = "") -> Iterator[ObjectInfo]:
+        """Yield every current object under `originals/` in key order, which is the order of image ids.
+
+        Args:
+            from_id: least image id to yield, or the beginning of one: what came before is not read.
+        """
         ...
 
     def presign_put(

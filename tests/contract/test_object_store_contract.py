@@ -148,6 +148,7 @@ def test_originals_are_listed_whole_and_previews_never(bench: Bench) -> None:
     head = bench.store.head(bench.bucket, "originals/1/a.jpg")
     assert head is not None
     assert replace(listed[0], version_id=None) == replace(head, version_id=None)
+    assert list(bench.store.originals(bench.bucket, from_id="3")) == listed[2:]
 
 
 @pytest.fixture

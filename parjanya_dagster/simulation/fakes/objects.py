@@ -23,9 +23,13 @@ class _Signed:
 
 
 class FakeObjectStore:
-    """Versioned objects in dictionaries; safe to share between threads."""
+    """Versioned objects in dictionaries; safe to share between threads.
+
+    `on_created` is told of every object that was put: what the bucket would tell EventBridge.
+    """
 
     def __init__(self, clock: Callable[[], datetime], calls: Calls | None = None) -> None:
+        self.on_created: Callable[[ObjectInfo], None] = lambda _info: None
         self._clock = clock
         self._calls = calls or Calls()
         self._versions: dict[tuple[str, str], list[tuple[ObjectInfo, bytes]]] = {}
@@ -45,6 +49,7 @@ class FakeObjectStore:
                 modified_at=self._clock(),
             )
             versions.append((info, body))
+            self.on_created(info)
             return info
 
     def lose(self, bucket: str, key: str) -> None:
@@ -85,11 +90,12 @@ class FakeObjectStore:
         with self._calls("objects.put"):
             self.add(bucket, key, body)
 
-    def originals(self, bucket: str) -> Iterator[ObjectInfo]:
+    def originals(self, bucket: str, *, from_id: str = "") -> Iterator[ObjectInfo]:
         """See `ObjectStore`."""
         with self._lock, self._calls("objects.originals"):
-            places = sorted(each for each in self._versions if each[0] == bucket)
-            yield from [self._versions[each][-1][0] for each in places if each[1].startswith(ORIGINALS)]
+            keys = sorted(key for where, key in self._versions if where == bucket)
+            wanted = [key for key in keys if key.startswith(ORIGINALS) and key > f"{ORIGINALS}{from_id}"]
+            yield from [self._versions[bucket, key][-1][0] for key in wanted]
 
     def presign_put(
         self, bucket: str, key: str, *, content_type: str, size_bytes: int, sha256: str, expires_s: int
