@@ -5,8 +5,9 @@ nothing", or "crash after this side effect", without a patch.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 WRITES: Final = frozenset(
@@ -36,6 +37,15 @@ WRITES: Final = frozenset(
 )
 
 
+class Twist(StrEnum):
+    """What a service may do with a call without breaking its word."""
+
+    STALE = "stale"
+    """Answer from what was so a while ago: index reads and queue counts only."""
+    TWICE = "twice"
+    """Deliver a message that somebody else still holds."""
+
+
 @dataclass(slots=True)
 class _Failure:
     error: BaseException
@@ -44,10 +54,15 @@ class _Failure:
 
 
 class Calls:
-    """Journal of calls, named `port.method`."""
+    """Journal of calls, named `port.method`.
+
+    Args:
+        twist: what the call under way does; asked by the fakes, set by the simulator.
+    """
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.twist: Twist | None = None
         self._failures: dict[str, _Failure] = {}
 
     @property
@@ -70,9 +85,12 @@ class Calls:
         """
         self._failures[name] = _Failure(error, times, after)
 
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
+    def __call__(self, name: str) -> AbstractContextManager[None]:
         """Record one call around its effect."""
+        return self._recorded(name)
+
+    @contextmanager
+    def _recorded(self, name: str) -> Iterator[None]:
         self.names.append(name)
         failure = self._failures.get(name)
         fails = failure is not None and failure.times > 0

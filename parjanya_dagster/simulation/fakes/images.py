@@ -9,18 +9,22 @@ from typing import Any
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.result import IngestFacts, Result
 from parjanya_dagster.core.truth.row import ImageRow, Lane
-from parjanya_dagster.simulation.fakes.calls import Calls
+from parjanya_dagster.simulation.fakes.calls import Calls, Twist
 from parjanya_dagster.simulation.fakes.lagging_index import LaggingIndex
 
 
 class FakeImageStore:
-    """Rows, facts and results in dictionaries; safe to share between threads."""
+    """Rows, facts and results in dictionaries; safe to share between threads.
+
+    `on_stored` is told the head before and after every write: what the table's stream would say.
+    """
 
     def __init__(self, clock: Callable[[], datetime], calls: Calls | None = None) -> None:
         self.rows: dict[ImageKey, ImageRow] = {}
         self._facts: dict[ImageKey, IngestFacts] = {}
         self._results: dict[ImageKey, dict[str, Result]] = {}
         self._index = LaggingIndex(clock)
+        self.on_stored: Callable[[ImageRow | None, ImageRow], None] = lambda _before, _after: None
         self._calls = calls or Calls()
         self._lock = RLock()
 
@@ -89,12 +93,12 @@ class FakeImageStore:
     def due_gaps(self, lane: Lane, *, due_before: datetime, limit: int) -> list[ImageKey]:
         """See `ImageStore`."""
         with self._lock, self._calls("images.due_gaps"):
-            return self._index.gaps(lane, due_before, limit)
+            return self._index.gaps(lane, due_before, limit, stale=self._calls.twist is Twist.STALE)
 
     def outstanding(self, *, sent_before: datetime, limit: int) -> list[ImageKey]:
         """See `ImageStore`."""
         with self._lock, self._calls("images.outstanding"):
-            return self._index.outstanding(sent_before, limit)
+            return self._index.outstanding(sent_before, limit, stale=self._calls.twist is Twist.STALE)
 
     def listing(self, tenant_id: str, *, limit: int, before_image_id: str | None = None) -> list[ImageRow]:
         """See `ImageStore`."""
@@ -102,21 +106,25 @@ class FakeImageStore:
             return self._index.listed(tenant_id, limit, before_image_id)
 
     def _store(self, row: ImageRow) -> None:
-        stored = replace(row, due_at=_to_ms(row.due_at), intent_at=_to_ms(row.intent_at))
+        due_at, intent_at = _to_ms(row.due_at), _to_ms(row.intent_at)
+        is_exact = due_at == row.due_at and intent_at == row.intent_at
+        stored = row if is_exact else replace(row, due_at=due_at, intent_at=intent_at)
+        before = self.rows.get(row.key)
         self.rows[row.key] = stored
         self._index.put(stored)
+        self.on_stored(before, stored)
 
 
+_NAMES = tuple(field.name for field in fields(ImageRow))
 _WAITING = frozenset({"due_at", "intent_at", "intent_id"})
 
 
 def _changes(before: ImageRow, after: ImageRow) -> dict[str, Any]:
-    names = [field.name for field in fields(ImageRow)]
     moves = (before.status, before.generation) != (after.status, after.generation)
     always = _WAITING if moves else frozenset()
     return {
         name: getattr(after, name)
-        for name in names
+        for name in _NAMES
         if name in always or getattr(before, name) != getattr(after, name)
     }
 

@@ -30,14 +30,16 @@ class LaggingIndex:
         """Let `row` become visible after the lag."""
         self._waiting.append((self._clock() + self.lag, row))
 
-    def gaps(self, lane: Lane, due_before: datetime, limit: int) -> list[ImageKey]:
-        """Return keys due before a time, earliest first."""
-        self._catch_up()
+    def gaps(self, lane: Lane, due_before: datetime, limit: int, *, stale: bool = False) -> list[ImageKey]:
+        """Return keys due before a time, earliest first; `stale` sees what the last reader saw."""
+        if not stale:
+            self._catch_up()
         return _earliest(self._gaps[lane], due_before, limit)
 
-    def outstanding(self, sent_before: datetime, limit: int) -> list[ImageKey]:
+    def outstanding(self, sent_before: datetime, limit: int, *, stale: bool = False) -> list[ImageKey]:
         """Return keys of jobs sent before a time, earliest first."""
-        self._catch_up()
+        if not stale:
+            self._catch_up()
         return _earliest(self._outstanding, sent_before, limit)
 
     def listed(self, tenant_id: str, limit: int, before_image_id: str | None) -> list[ImageRow]:

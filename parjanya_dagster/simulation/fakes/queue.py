@@ -1,20 +1,28 @@
 """In-memory twin of the intents queue and its dead letters."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from heapq import heappop, heappush
 from threading import Condition
+from typing import Final
 
 from parjanya_dagster.core.belief.signals import Blind, QueueDepth, QueueSignal, Reading
 from parjanya_dagster.core.errors import EdgeError
 from parjanya_dagster.core.intent.job import Job
 from parjanya_dagster.core.ports import Received
-from parjanya_dagster.simulation.fakes.calls import Calls
+from parjanya_dagster.simulation.fakes.calls import Calls, Twist
+
+_STALENESS: Final = timedelta(minutes=1)
+"""How far counts may lag. Source: SQS API reference, GetQueueAttributes"""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Message:
+    serial: int
     body: str
+    enqueued_at: datetime
     visible_at: datetime
     receive_count: int = 0
     receipt: str = ""
@@ -23,9 +31,12 @@ class _Message:
 class FakeIntentQueue:
     """A standard queue on the fake clock; safe to share between threads.
 
+    `on_sent` and `on_deleted` are told the bodies of messages that came and of those that a receipt deleted.
+
     Args:
         visibility_s: visibility timeout.
         receive_limit: deliveries after which a message becomes a dead letter.
+        retention: age at which messages vanish; dead letters live twice as long, by their first enqueuing.
         idle_s: real seconds that an empty `receive` blocks, so that a polling thread does not spin.
     """
 
@@ -36,105 +47,179 @@ class FakeIntentQueue:
         *,
         visibility_s: int = 180,
         receive_limit: int = 20,
+        retention: timedelta = timedelta(days=7),
         idle_s: float = 0.0,
     ) -> None:
         self.refused_image_ids: set[str] = set()
+        self.on_sent: Callable[[str], None] = lambda _body: None
+        self.on_deleted: Callable[[str], None] = lambda _body: None
+        self.receive_limit = receive_limit
+        self.retention = retention
+        self.expired = 0
         self._clock = clock
         self._calls = calls or Calls()
         self._visibility = timedelta(seconds=visibility_s)
-        self._receive_limit = receive_limit
         self._idle_s = idle_s
-        self._messages: list[_Message] = []
-        self._dead: list[_Message] = []
+        self._messages: dict[int, _Message] = {}
+        self._visible: dict[int, _Message] = {}
+        self._hidden: list[tuple[datetime, int]] = []
+        self._by_receipt: dict[str, _Message] = {}
+        self._dead: dict[int, _Message] = {}
+        self._recent: deque[tuple[datetime, int]] = deque()
+        self._serial = 0
         self._deliveries = 0
         self._changed = Condition()
 
     @property
     def jobs(self) -> list[Job]:
         """Every job in the queue, visible or not, oldest first."""
-        return [Job.model_validate_json(message.body) for message in self._messages]
+        return [Job.model_validate_json(message.body) for message in self._messages.values()]
 
     @property
     def dead_bodies(self) -> list[str]:
         """Bodies of the dead letters."""
-        return [message.body for message in self._dead]
+        return [message.body for message in self._dead.values()]
+
+    @property
+    def next_visible_at(self) -> datetime | None:
+        """When the next message may be received; None when there is none."""
+        return min((message.visible_at for message in self._messages.values()), default=None)
 
     def put_body(self, body: str) -> None:
         """Put a message that nobody here would have sent."""
         with self._changed:
-            self._messages.append(_Message(body, self._clock()))
-            self._changed.notify_all()
+            self._put(body)
 
     def purge(self) -> None:
         """Lose every message of the queue; dead letters stay."""
         with self._changed:
-            self._messages.clear()
+            for message in list(self._messages.values()):
+                self._take_out(message)
 
     def send(self, jobs: Sequence[Job]) -> list[Job]:
         """See `IntentQueue`; refuses `refused_image_ids`."""
         with self._changed, self._calls("queue.send"):
             accepted = [job for job in jobs if job.image_id not in self.refused_image_ids]
-            self._messages += [_Message(job.model_dump_json(), self._clock()) for job in accepted]
-            self._changed.notify_all()
+            for job in accepted:
+                self._put(job.model_dump_json())
             return accepted
 
     def receive(self, *, limit: int, wait_s: int) -> list[Received]:
         """See `IntentQueue`; `wait_s` passes at once."""
         del wait_s  # the fake clock does not pass by waiting
         with self._changed, self._calls("queue.receive"):
+            self._catch_up()
             self._bury()
-            if not self._visible() and self._idle_s:
+            if not self._visible and self._idle_s:
                 self._changed.wait(self._idle_s)
-            return [self._delivered(message) for message in self._visible()[:limit]]
+                self._catch_up()
+            found = list(self._visible.values())[:limit]
+            if self._calls.twist is Twist.TWICE:  # at least once: a message in flight is delivered again
+                found = [each for each in self._messages.values() if each not in found][:limit] or found
+            return [self._delivered(message) for message in found]
 
     def delete(self, receipts: Sequence[str]) -> None:
         """See `IntentQueue`."""
         with self._changed, self._calls("queue.delete"):
-            gone = set(receipts)
-            self._messages = [message for message in self._messages if message.receipt not in gone]
+            for receipt in receipts:
+                message = self._by_receipt.get(receipt)
+                if message is not None:
+                    self._take_out(message)
+                    self.on_deleted(message.body)
 
     def extend(self, receipts: Sequence[str], *, timeout_s: int) -> list[str]:
         """See `IntentQueue`."""
         with self._changed, self._calls("queue.extend"):
-            now = self._clock()
-            held = [each for each in self._messages if each.receipt in receipts and each.visible_at > now]
+            self._catch_up()
+            held = [each for receipt in receipts if (each := self._by_receipt.get(receipt))]
+            held = [each for each in held if each.serial not in self._visible]
             for message in held:
-                message.visible_at = now + timedelta(seconds=timeout_s)
+                self._hide(message, self._clock() + timedelta(seconds=timeout_s))
+            self._catch_up()
             self._changed.notify_all()
             return [message.receipt for message in held]
 
     def depth(self) -> QueueSignal:
         """See `IntentQueue`; Blind when a test asked `queue.depth` to fail."""
-        return self._depth("queue.depth", dead=False)
+        return self._depth("queue.depth", self._counted)
 
     def dead_letter_depth(self) -> QueueSignal:
         """See `IntentQueue`; Blind when a test asked `queue.dead_letter_depth` to fail."""
-        return self._depth("queue.dead_letter_depth", dead=True)
+        return self._depth(
+            "queue.dead_letter_depth", lambda: QueueDepth(visible=len(self._dead), in_flight=0, delayed=0)
+        )
 
-    def _depth(self, name: str, *, dead: bool) -> QueueSignal:
+    def _depth(self, name: str, counted: Callable[[], QueueDepth]) -> QueueSignal:
         try:
             with self._changed, self._calls(name):
+                self._catch_up()
                 self._bury()
-                messages = self._dead if dead else self._messages
-                now = self._clock()
-                # like SQS: a message that was never received can only be visible or delayed
-                in_flight = sum(message.visible_at > now for message in messages)
-                depth = QueueDepth(visible=len(messages) - in_flight, in_flight=in_flight, delayed=0)
-                return Reading(value=depth, at=now)
+                return Reading(value=counted(), at=self._clock())
         except EdgeError as error:
             return Blind(signal=name, reason=str(error), at=self._clock())
 
-    def _visible(self) -> list[_Message]:
-        return [message for message in self._messages if message.visible_at <= self._clock()]
+    def _counted(self) -> QueueDepth:
+        # like SQS: a message that was never received can only be visible or delayed
+        visible = len(self._visible)
+        if self._calls.twist is Twist.STALE:  # what came during the last minute is not counted yet
+            visible -= sum(serial in self._visible for _, serial in self._recent)
+        in_flight = len(self._messages) - len(self._visible)
+        return QueueDepth(visible=visible, in_flight=in_flight, delayed=0)
+
+    def _put(self, body: str) -> None:
+        self._serial += 1
+        now = self._clock()
+        message = _Message(self._serial, body, now, now)
+        self._messages[message.serial] = self._visible[message.serial] = message
+        self._recent.append((now, message.serial))
+        self.on_sent(body)
+        self._changed.notify_all()
+
+    def _catch_up(self) -> None:
+        """Let messages become visible again, and old ones vanish."""
+        now = self._clock()
+        while self._hidden and self._hidden[0][0] <= now:
+            at, serial = heappop(self._hidden)
+            message = self._messages.get(serial)
+            if message is not None and message.visible_at == at:
+                self._visible[serial] = message
+        while self._recent and self._recent[0][0] <= now - _STALENESS:
+            self._recent.popleft()
+        while self._messages and (
+            first := next(iter(self._messages.values()))
+        ).enqueued_at <= self._lived_out(1):
+            self._expire(first)
+        for message in [each for each in self._dead.values() if each.enqueued_at <= self._lived_out(2)]:
+            self._expire(message)
+
+    def _lived_out(self, lives: int) -> datetime:
+        """Return when a message that vanishes now was sent."""
+        return self._clock() - lives * self.retention
+
+    def _expire(self, message: _Message) -> None:
+        self._take_out(message)
+        self.expired += 1
 
     def _bury(self) -> None:
-        spent = [each for each in self._visible() if each.receive_count >= self._receive_limit]
-        self._dead += spent
-        self._messages = [message for message in self._messages if message not in spent]
+        for message in [each for each in self._visible.values() if each.receive_count >= self.receive_limit]:
+            self._take_out(message)
+            self._dead[message.serial] = message
+
+    def _take_out(self, message: _Message) -> None:
+        for messages in (self._messages, self._visible, self._dead):
+            messages.pop(message.serial, None)
+        self._by_receipt.pop(message.receipt, None)
+
+    def _hide(self, message: _Message, until: datetime) -> None:
+        self._visible.pop(message.serial, None)
+        message.visible_at = until
+        heappush(self._hidden, (until, message.serial))
 
     def _delivered(self, message: _Message) -> Received:
+        self._by_receipt.pop(message.receipt, None)
         self._deliveries += 1
         message.receive_count += 1
         message.receipt = f"receipt-{self._deliveries}"
-        message.visible_at = self._clock() + self._visibility
+        self._by_receipt[message.receipt] = message
+        self._hide(message, self._clock() + self._visibility)
         return Received(body=message.body, receipt=message.receipt, receive_count=message.receive_count)
