@@ -27,6 +27,7 @@ from gpu_worker.limits import WorkerLimits, worker_limits
 from gpu_worker.perform import Performer
 from gpu_worker.score import Scorer, score_batch
 from gpu_worker.state import State
+from gpu_worker.threads import Threads
 from gpu_worker.worker import advance
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.policies import PolicyInForce
@@ -150,10 +151,11 @@ class _Drain:
         self._closed = Flag()
         self._engine_s = 0.0
         self._started_at = time.monotonic()
+        self._threads = Threads(fetchers=limits.max_fetching)
         self._performer = Performer(
             platform,
             scored_by=scored_by,
-            fetchers=limits.max_fetching,
+            launch=self._threads.launch,
             feed=self.feed,
             is_held=lambda receipt: receipt in self._state.held,
             on_defect=self._note_defect,
@@ -212,7 +214,7 @@ class _Drain:
         while not self._state.is_finished and self._defect is None and time.monotonic() < give_up_at:
             self._closed.wait(_TICK_S / 4)
         self._closed.set()
-        self._performer.close()
+        self._threads.close()
         left = tuple(self._state.held)
         if left:
             log.error("messages_left_to_their_leases", extra={"count": len(left)})

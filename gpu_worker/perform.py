@@ -1,12 +1,13 @@
-"""Performing: the threads that do what the worker's machine asks for, and tell it what came of it.
+"""Performing: effects of the worker's machine become calls of ports, and what came of them events.
 
 Every effect is one small method; a store that does not answer becomes an event, anything else that is
-raised is a defect and ends the drain.
+raised is a defect. Where an effect runs is the launcher's business: in a thread of `drain`, or as an actor of
+the simulator, so that both run this very code.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final, assert_never
+from functools import partial
+from typing import assert_never
 
 from gpu_worker.effects import (
     DeleteMessages,
@@ -51,17 +52,19 @@ Threaded = (
     | ReleaseMessages
     | Forget
 )
-_OTHER_THREADS: Final = 8
+Launch = Callable[[Threaded, Callable[[], None]], None]
+"""Takes an effect and what performs it, and runs that, now or soon."""
 
 
 class Performer:
-    """The worker's threads, and the decoded images that wait for the engine.
+    """What performs effects, and the decoded images that wait for the engine.
 
     Args:
         scored_by: what heads and results are signed with.
-        feed: takes events, from any thread.
+        launch: runs each effect.
+        feed: takes events, from wherever effects run.
         is_held: whether the machine still holds a receipt.
-        on_defect: takes what should never be raised, from any thread.
+        on_defect: takes what should never be raised, from wherever effects run.
     """
 
     def __init__(
@@ -69,7 +72,7 @@ class Performer:
         platform: Platform,
         *,
         scored_by: str,
-        fetchers: int,
+        launch: Launch,
         feed: Callable[[Event], None],
         is_held: Callable[[str], bool],
         on_defect: Callable[[BaseException], None],
@@ -80,35 +83,16 @@ class Performer:
         self._feed = feed
         self._is_held = is_held
         self._on_defect = on_defect
-        # A long poll must not keep anything else waiting, nor may fetches keep an outcome from settling.
-        self._receiver = ThreadPoolExecutor(1, "receive")
-        self._fetchers = ThreadPoolExecutor(fetchers, "fetch")
-        self._others = ThreadPoolExecutor(_OTHER_THREADS, "settle")
+        self._launch = launch
 
     def start(self, effect: Threaded) -> None:
-        """Let a thread perform the effect; leases are renewed by the calling one."""
-        match effect:
-            case ExtendLeases() | Forget():
-                self._perform(effect)
-            case Receive():
-                self._receiver.submit(self._perform, effect)
-            case Fetch():
-                self._fetchers.submit(self._perform, effect)
-            case ReadRows() | RecordAttempt() | Settle() | DeleteMessages() | ReleaseMessages():
-                self._others.submit(self._perform, effect)
-            case _:
-                assert_never(effect)
-
-    def close(self) -> None:
-        """Wait for everything that was started."""
-        for pool in (self._receiver, self._fetchers, self._others):
-            pool.shutdown(wait=True)
-        self.images.clear()
+        """Let the effect be performed."""
+        self._launch(effect, partial(self._perform, effect))
 
     def _perform(self, effect: Threaded) -> None:
         try:
             self._feed_back(effect)
-        except BaseException as error:  # noqa: BLE001 -- a pool would swallow it; the drain raises it
+        except BaseException as error:  # noqa: BLE001 -- a pool would swallow it; `on_defect` does not
             self._on_defect(error)
 
     def _feed_back(self, effect: Threaded) -> None:
