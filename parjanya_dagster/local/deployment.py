@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
+import boto3
+
 from infra.deploy import DeploySettings, deploy
 from infra.package import CodeArchive
 from parjanya_dagster.core.names import Names
@@ -15,6 +17,19 @@ DEFAULT_PREFIX: Final = "parjanya-local"
 KNOWN_DIFFERENCES: Final = frozenset(
     {"images-table.pitr", "control-table.pitr", "control-table.ttl", "steps-table.ttl"},
 )
+
+
+def worker_image(session: boto3.Session, *, prefix: str, endpoint_url: str) -> str:
+    """Return the id of the workers' registered image; one that was deregistered is baked again.
+
+    No machine boots from it, a process is started instead. But as on AWS nothing is launched without it,
+    so that `aws ec2 deregister-image` stages what a deregistered image does to a fleet.
+    """
+    ec2 = session.client("ec2", endpoint_url=endpoint_url)
+    name = f"{prefix}-worker"
+    known = ec2.describe_images(Filters=[{"Name": "name", "Values": [name]}])["Images"]
+    image = known[0] if known else ec2.register_image(Name=name)
+    return str(image["ImageId"])
 
 
 def deploy_locally(
@@ -39,7 +54,7 @@ def deploy_locally(
     """
     settings = DeploySettings(
         prefix=prefix,
-        image_id="ami-00000000",  # no machine boots from it: the realiser starts a process instead
+        image_id=worker_image(root_session(aws), prefix=prefix, endpoint_url=aws.endpoint),
         subnets=("subnet-00000001",),
         max_instances=max_instances,
         require_tls=False,

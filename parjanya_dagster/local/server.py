@@ -13,14 +13,18 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from parjanya_dagster.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from parjanya_dagster.local.gaps.application import LocalApplication
 
 HOST: Final = "127.0.0.1"
 ACCOUNT: Final = "000000000000"
 REGION: Final = "us-east-1"
 INSTANCE_FILE: Final = "local-aws.json"
+TICK_S: Final = 0.2
 SAVE_SHARE: Final = 20  # a save that takes t seconds is followed by at least 20 t of service
 
 _READ_VERBS: Final = ("Get", "Query", "Scan", "BatchGet", "Describe", "List", "Receive", "TransactGet")
@@ -55,30 +59,32 @@ async def _serve(listener: socket.socket, *, autosave_s: float, parent: int | No
     from hypercorn.asyncio import serve as serve_asgi  # noqa: PLC0415 - see above
     from hypercorn.config import Config  # noqa: PLC0415 - see above
 
-    from parjanya_dagster.local.gaps import load_application  # noqa: PLC0415 - see above
+    from parjanya_dagster.local.gaps.application import load_application  # noqa: PLC0415 - see above
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    watched = _ChangeWatch(load_application())
+    application = load_application()
+    watched = _ChangeWatch(application.handle)
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]  # the server closes it
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1  # long polls of clients that are themselves ending
     config.loglevel = "WARNING"
     keeper = asyncio.create_task(_keep(watched, stop, autosave_s=autosave_s, parent=parent))
+    ticker = asyncio.create_task(_tick(application, watched, stop))
     # typed for frameworks that publish their types; ours is an untyped ASGI callable
     await serve_asgi(watched, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]  # any ASGI 3
     stop.set()
-    await keeper
+    await asyncio.gather(keeper, ticker)
 
 
 async def _keep(
     watched: "_ChangeWatch", stop: asyncio.Event, *, autosave_s: float, parent: int | None
 ) -> None:
     """Save while something changes; stop when the parent is gone."""
-    from parjanya_dagster.local.gaps import save_state  # noqa: PLC0415 - after the environment is set
+    from parjanya_dagster.local.gaps.application import save_state  # noqa: PLC0415 - see `_serve`
 
     next_save = time.monotonic() + autosave_s
     while not stop.is_set():
@@ -93,6 +99,17 @@ async def _keep(
             save_state()
             took = time.monotonic() - started
             next_save = time.monotonic() + max(autosave_s, SAVE_SHARE * took)
+
+
+async def _tick(application: "LocalApplication", watched: "_ChangeWatch", stop: asyncio.Event) -> None:
+    """Let fleets and alarms move with time, on the loop: nothing of that process is made for threads."""
+    while not stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), timeout=TICK_S)
+        try:
+            watched.changed |= application.tick()
+        except Exception:  # the next tick must come: heartbeats are watched by it
+            logger.exception("tick_failed")
 
 
 class _ChangeWatch:

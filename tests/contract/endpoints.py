@@ -65,7 +65,8 @@ class Endpoint:
 def endpoint_at(url: str, *, layers: tuple[str, ...] = ("truth", "execution")) -> Endpoint:
     """Create the stacks of these layers at `url`, from the templates that AWS gets; return the endpoint."""
     cloudformation = ROOT.client("cloudformation", endpoint_url=url)
-    given = {"RequireTls": "false", "ImageId": "ami-00000000", "Subnets": "subnet-00000001"}
+    image = ROOT.client("ec2", endpoint_url=url).register_image(Name=f"{PREFIX}-worker")["ImageId"]
+    given = {"RequireTls": "false", "ImageId": image, "Subnets": "subnet-00000001"}
     for layer in layers:
         template = (TEMPLATES / f"{layer}.yaml").read_text()
         parameters = {"Prefix": PREFIX, **{k: v for k, v in given.items() if f"\n  {k}:\n" in template}}

@@ -2,164 +2,26 @@
 
 import io
 import json
-import time
 import uuid
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import boto3
 import httpx
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from parjanya_dagster.local.credentials import root_session
 from parjanya_dagster.local.stack import LocalAws
+from tests.contract.local_fleets import wait_for
 
 pytestmark = pytest.mark.local_aws
-
-
-class Fleet:
-    """One Auto Scaling group of its own, driven over HTTP."""
-
-    def __init__(self, session: boto3.Session, aws: LocalAws) -> None:
-        self.client = session.client("autoscaling", endpoint_url=aws.endpoint)
-        self.name = f"group-{uuid.uuid4().hex[:8]}"
-        self.client.create_auto_scaling_group(
-            AutoScalingGroupName=self.name,
-            MinSize=0,
-            MaxSize=4,
-            NewInstancesProtectedFromScaleIn=True,
-            AvailabilityZones=["us-east-1a"],
-            LaunchTemplate={"LaunchTemplateName": "none", "Version": "1"},
-        )
-
-    def desire(self, count: int) -> None:
-        """Set the desired capacity."""
-        self.client.set_desired_capacity(AutoScalingGroupName=self.name, DesiredCapacity=count)
-
-    def protect(self, *instance_ids: str, on: bool) -> None:
-        """Set or give up protection."""
-        self.client.set_instance_protection(
-            AutoScalingGroupName=self.name, InstanceIds=list(instance_ids), ProtectedFromScaleIn=on
-        )
-
-    def group(self) -> Any:  # noqa: ANN401 - boto3's answer
-        """The group as described."""
-        found = self.client.describe_auto_scaling_groups(AutoScalingGroupNames=[self.name])
-        return found["AutoScalingGroups"][0]
-
-    def instance_ids(self) -> list[str]:
-        """The ids of the group's instances."""
-        return [instance["InstanceId"] for instance in self.group()["Instances"]]
 
 
 @pytest.fixture
 def root(local_aws: LocalAws) -> boto3.Session:
     """A session with every right."""
     return root_session(local_aws)
-
-
-@pytest.fixture
-def fleet(root: boto3.Session, local_aws: LocalAws) -> Fleet:
-    """A fresh group of at most four."""
-    return Fleet(root, local_aws)
-
-
-def test_instance_when_launched_then_is_protected(fleet: Fleet) -> None:
-    """Instances are born protected: nothing scales them in before they had a chance to work."""
-    fleet.desire(2)
-
-    assert [each["ProtectedFromScaleIn"] for each in fleet.group()["Instances"]] == [True, True]
-
-
-def test_scale_in_when_instance_protected_then_waits_for_it(fleet: Fleet) -> None:
-    """A busy instance outlives the decision to shrink, and ends when it gives its protection up."""
-    fleet.desire(2)
-    first, second = fleet.instance_ids()
-    fleet.protect(second, on=False)
-
-    fleet.desire(0)
-    assert fleet.instance_ids() == [first]
-
-    fleet.protect(first, on=False)
-    assert fleet.instance_ids() == []
-
-
-def test_scale_out_when_some_exist_then_keeps_their_ids(fleet: Fleet) -> None:
-    """An instance id names one machine for its whole life."""
-    fleet.desire(1)
-    first = fleet.instance_ids()
-
-    fleet.desire(3)
-
-    assert fleet.instance_ids()[:1] == first
-    assert len(set(fleet.instance_ids())) == 3
-
-
-def test_terminate_when_not_decrementing_then_is_replaced(fleet: Fleet) -> None:
-    """A dead instance is replaced by a new one, protection or not."""
-    fleet.desire(1)
-    [dead] = fleet.instance_ids()
-
-    answer = fleet.client.terminate_instance_in_auto_scaling_group(
-        InstanceId=dead, ShouldDecrementDesiredCapacity=False
-    )
-
-    assert dead in answer["Activity"]["Description"]
-    assert len(fleet.instance_ids()) == 1
-    assert fleet.instance_ids() != [dead]
-
-
-def test_terminate_when_decrementing_then_group_shrinks(fleet: Fleet) -> None:
-    """An instance that is no longer needed goes without a replacement."""
-    fleet.desire(2)
-    gone, kept = fleet.instance_ids()
-
-    fleet.client.terminate_instance_in_auto_scaling_group(
-        InstanceId=gone, ShouldDecrementDesiredCapacity=True
-    )
-
-    assert fleet.instance_ids() == [kept]
-    assert fleet.group()["DesiredCapacity"] == 1
-
-
-def test_activities_when_fleet_moved_then_tell_newest_first(fleet: Fleet) -> None:
-    """The history of the fleet can be read back."""
-    fleet.desire(1)
-    [only] = fleet.instance_ids()
-    fleet.protect(only, on=False)
-    fleet.desire(0)
-
-    activities = fleet.client.describe_scaling_activities(AutoScalingGroupName=fleet.name)["Activities"]
-
-    assert [each["Description"].split()[0] for each in activities] == ["Terminating", "Launching"]
-    assert all(each["StatusCode"] == "Successful" and only in each["Description"] for each in activities)
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda fleet: fleet.desire(5), "above max value 4"),
-        (lambda fleet: fleet.protect("i-0123456789abcdef0", on=True), "is not part of Auto Scaling group"),
-        (
-            lambda fleet: fleet.client.terminate_instance_in_auto_scaling_group(
-                InstanceId="i-0123456789abcdef0", ShouldDecrementDesiredCapacity=False
-            ),
-            "Instance Id not found",
-        ),
-    ],
-)
-def test_fleet_call_when_impossible_then_is_refused(
-    fleet: Fleet, call: Callable[[Fleet], object], message: str
-) -> None:
-    """What AWS refuses with a ValidationError is refused here too."""
-    with pytest.raises(ClientError, match=message) as caught:
-        call(fleet)
-
-    assert caught.value.response["Error"]["Code"] == "ValidationError"
 
 
 def test_upload_when_policy_demands_if_none_match_then_first_writer_wins(
@@ -202,7 +64,7 @@ def test_stream_mapping_when_restarted_then_next_record_is_delivered(tmp_path: P
         table = root_session(aws).resource("dynamodb", endpoint_url=aws.endpoint).Table("rows")
         for number in range(20):
             table.put_item(Item={"pk": f"before-{number}"})
-        _wait_for(lambda: _echoes(aws) == 20)
+        wait_for(lambda: _echoes(aws) == 20)
         port = aws.port
         aws.stop()
         aws = LocalAws.start(tmp_path, port, ends_with_parent=True)
@@ -211,7 +73,7 @@ def test_stream_mapping_when_restarted_then_next_record_is_delivered(tmp_path: P
             Item={"pk": "after"}
         )
 
-        _wait_for(lambda: _echoes(aws) == 21)
+        wait_for(lambda: _echoes(aws) == 21)
     finally:
         aws.stop()
 
@@ -232,7 +94,7 @@ def test_events_for_a_function_when_stopped_on_their_way_then_are_delivered_afte
         aws.stop()
         aws = LocalAws.start(tmp_path, 0, ends_with_parent=True)
 
-        _wait_for(lambda: _echoes(aws) >= 10)
+        wait_for(lambda: _echoes(aws) >= 10)
     finally:
         aws.stop()
 
@@ -299,10 +161,3 @@ def _echoes(aws: LocalAws) -> int:
     url = sqs.get_queue_url(QueueName="echo")["QueueUrl"]
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
     return int(attributes["Attributes"]["ApproximateNumberOfMessages"])
-
-
-def _wait_for(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.05)
