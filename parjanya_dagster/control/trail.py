@@ -1,0 +1,102 @@
+"""Leaving an entry in the audit trail around a change, and reading the trail.
+
+Written as begun before the first change and as ended after the last: a crash leaves an entry that begun only.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.core.errors import EdgeError
+from parjanya_dagster.core.records import RecordKind
+from parjanya_dagster.core.truth.trail import DONE, INTERRUPTED, TrailEntry, new_entry_id
+
+_LAUNCHERS: Final = (
+    ("who", ""),
+    ("dagster/schedule_name", "schedule "),
+    ("dagster/sensor_name", "sensor "),
+    ("dagster/auto_materialize", "automation "),
+    ("dagster/backfill", "backfill "),
+)
+"""Tags that say who launched a run, the most telling first, and what their values are called."""
+
+
+@dataclass(slots=True)
+class Recording:
+    """What a change tells of itself while it happens.
+
+    Args:
+        after: counts of what was changed so far.
+        outcome: how it ended, if nothing is raised.
+    """
+
+    entry_id: str
+    after: dict[str, int] = field(default_factory=dict)
+    outcome: str = DONE
+
+
+@contextmanager
+def recorded(
+    platform: Platform,
+    who: str,
+    action: str,
+    *,
+    plan_digest: str | None = None,
+    before: Mapping[str, int] | None = None,
+) -> Iterator[Recording]:
+    """Surround a change with its entry in the trail.
+
+    Args:
+        who: see `TrailEntry`.
+        action: what was asked for, as a command reads; no secrets.
+        before: counts that describe what is about to change.
+
+    Raises:
+        EdgeError: the trail cannot be written; nothing is changed without an entry.
+    """
+    now = platform.clock()
+    entry = TrailEntry(
+        entry_id=new_entry_id(now, platform.entropy(4)),
+        who=who,
+        action=action,
+        plan_digest=plan_digest,
+        before=before or {},
+        begun_at=now,
+    )
+    _write(platform, entry)
+    recording = Recording(entry_id=entry.entry_id)
+    try:
+        yield recording
+    except (Exception, KeyboardInterrupt) as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        recording.outcome = INTERRUPTED if interrupted else f"failed: {error!r}"[:300]
+        # What went wrong is what the caller must hear; the entry then stays as one that only began.
+        with suppress(EdgeError):
+            _end(platform, entry, recording)
+        raise
+    _end(platform, entry, recording)
+
+
+def trail(platform: Platform, *, limit: int) -> list[TrailEntry]:
+    """Return the newest entries, newest first."""
+    found = platform.records.newest(RecordKind.TRAIL, limit=limit)
+    return [TrailEntry.from_document(entry_id, document) for entry_id, document in found]
+
+
+def who_of_run(tags: Mapping[str, str]) -> str:
+    """Return who launched a Dagster run: its tag `who`, or the automation that requested it, or the UI."""
+    for tag, called in _LAUNCHERS:
+        if tags.get(tag):
+            return f"dagster {called}{tags[tag]}" if called else tags[tag]
+    return "dagster ui"
+
+
+def _end(platform: Platform, entry: TrailEntry, recording: Recording) -> None:
+    ended = replace(entry, ended_at=platform.clock(), outcome=recording.outcome, after=dict(recording.after))
+    _write(platform, ended)
+
+
+def _write(platform: Platform, entry: TrailEntry) -> None:
+    platform.records.put(RecordKind.TRAIL, entry.entry_id, entry.to_document())
