@@ -114,6 +114,36 @@ class IntentQueue(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """One delivery of a message that the intents queue gave up.
+
+    Args:
+        message_id: the queue's own; the same in every delivery.
+        receipt: valid for this delivery only.
+        receive_count: deliveries so far, ≥ 1.
+        sent_at: when it was first enqueued; moving it to the dead letters does not change that.
+    """
+
+    message_id: str
+    body: str
+    receipt: str
+    receive_count: int
+    sent_at: datetime
+
+
+class DeadLetters(Protocol):
+    """The dead letters of the intents queue; `IntentQueue.dead_letter_depth` counts them."""
+
+    def receive(self, *, limit: int) -> list[DeadLetter]:
+        """Take up to `limit` letters without waiting; what is not deleted comes back."""
+        ...
+
+    def delete(self, receipts: Sequence[str]) -> None:
+        """Delete deliveries; a receipt that is no longer valid is ignored."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectInfo:
     """An object as S3 reports it."""
 
@@ -250,6 +280,14 @@ class ControlStore(Protocol):
 
     def take_lease(self, name: str, holder: str, *, now: datetime, duration_s: int) -> bool:
         """Take or renew an exclusive lease; False while another holder's is unexpired."""
+        ...
+
+
+class Heart(Protocol):
+    """Where a plane's heartbeat is heard outside the platform: alarms listen for its absence."""
+
+    def beat(self, plane: str, *, now: datetime) -> None:
+        """Say that a plane completed a cycle that read Truth and the queue."""
         ...
 
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from parjanya_dagster.core.belief.signals import Blind
-from parjanya_dagster.core.ports import EmptyReadings, ObjectInfo
+from parjanya_dagster.core.ports import DeadLetter, EmptyReadings, ObjectInfo
 from parjanya_dagster.core.truth.identity import ImageKey
+from parjanya_dagster.core.truth.result import Result
 from parjanya_dagster.core.truth.row import ImageRow
 
 
@@ -48,11 +49,77 @@ class AdoptObject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LookOnFrom:
+    """Begin the next look at a tenant's originals here; only once everything before it is adopted."""
+
+    tenant_id: str
+    from_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantine:
     """Take the row out of the gap: re-emission does not help it."""
 
     row: ImageRow
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Postpone:
+    """Look at the row again later, and later each time: what it needs was refused or failed."""
+
+    row: ImageRow
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """Name the result that this generation already has: its worker died between result and head."""
+
+    row: ImageRow
+    result: Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """Move the row back to its boundary: what it says of itself does not hold."""
+
+    row: ImageRow
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tidy:
+    """Drop what a settled row still carries of a wait that is over, so that it leaves the sparse indexes."""
+
+    row: ImageRow
+
+
+class Ruling(StrEnum):
+    """What becomes of a dead letter's image."""
+
+    FAILED = "failed"
+    FINISHED = "finished"
+    RETURNED = "returned"
+    SUPERSEDED = "superseded"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleDeadLetter:
+    """Record the dead letter with its evidence, do to the row what was ruled, then delete the message.
+
+    Args:
+        row: the head that the ruling was made from; None where there is none.
+        result: what `FINISHED` names.
+        evidence: what speaks for the ruling, for a person.
+    """
+
+    letter: DeadLetter
+    ruling: Ruling
+    evidence: str
+    row: ImageRow | None = None
+    result: Result | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +139,23 @@ class ScaleIn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Terminate:
+    """End one instance: it has neither pulse nor progress, or never came up."""
+
+    instance_id: str
+    lowers_desired: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FallBack:
+    """Launch from another version of the template: boots of the present one fail in a row."""
+
+    version: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RememberEmptyReadings:
     """Remember, or forget, since when a signal reads zero."""
 
@@ -86,14 +170,27 @@ class ReportBlind:
     blind: Blind
 
 
+CapacityAction = ScaleOut | ScaleIn | Terminate | FallBack
+RowAction = EmitIntent | Revalidate | AbandonUpload | Quarantine | Postpone | Finish | Replay | Tidy
 Action = (
-    EmitIntent
-    | Revalidate
-    | AbandonUpload
+    RowAction
     | AdoptObject
-    | Quarantine
-    | ScaleOut
-    | ScaleIn
+    | LookOnFrom
+    | SettleDeadLetter
+    | CapacityAction
     | RememberEmptyReadings
     | ReportBlind
 )
+
+
+def name_of(action: Action) -> str:
+    """Return the action's name with its reason where reasons are few: what counts and tables are keyed by."""
+    match action:
+        case EmitIntent(reason=reason):
+            return f"emit:{reason}"
+        case SettleDeadLetter(ruling=ruling):
+            return f"dead_letter:{ruling}"
+        case _:
+            return "".join(
+                f"_{letter.lower()}" if letter.isupper() else letter for letter in type(action).__name__
+            )[1:]
