@@ -10,6 +10,7 @@ from parjanya_dagster.defs import (
     assets_policy,
     assets_scoring,
     assets_truth,
+    audits,
     checks,
     checks_truth,
     checks_verdicts,
@@ -46,12 +47,14 @@ def defs() -> dg.Definitions:
         ],
         jobs=[
             assets_scoring.score_images,
+            audits.audit,
             schedules.nightly_truth,
             schedules.nightly_checks,
             schedules.delete_old_runs,
         ],
         sensors=[sensors.tenant_discovery, sensors.backlog_sensor, sensors.intent_gap_sensor],
         schedules=[
+            audits.nightly_audit_schedule,
             schedules.nightly_truth_schedule,
             schedules.nightly_checks_schedule,
             schedules.delete_old_runs_schedule,

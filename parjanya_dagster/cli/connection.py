@@ -2,6 +2,8 @@
 
 import os
 
+import click
+
 from parjanya_dagster.cli.home import Home
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.core.errors import ConfigError
@@ -29,11 +31,15 @@ def environment_of(home: Home, aws: LocalAws, profile: Profile) -> dict[str, str
 
 
 def connect(home: Home) -> Platform:
-    """Return the platform to work with.
+    """Return the platform to work with: the one given as the command's context object, if any.
 
     Raises:
         ConfigError: nothing runs here and the environment names no deployment.
     """
+    context = click.get_current_context(silent=True)
+    given = context.find_object(Platform) if context else None
+    if given is not None:
+        return given
     aws = LocalAws.attach(home.aws)
     if aws is not None:
         environment = environment_of(home, aws, Profile.OPERATOR)
