@@ -13,7 +13,18 @@ _MINUTE_S: Final = 60
 _HOUR_S: Final = 3600
 _DAY_S: Final = 86400
 _FINE_USD: Final = 100
-_KEPT: Final = {None: Text("no plan"), True: Text("kept", "green"), False: Text("missed", "red")}
+_KEPT: Final = {None: "no plan", True: "kept", False: "missed"}
+NIGHT_COLUMNS: Final = (
+    "system",
+    "instances",
+    "wall clock",
+    "first score",
+    "mean wait",
+    "cost",
+    "of it idle",
+    "per 1,000",
+    "deadline",
+)
 
 
 def duration(seconds: float) -> str:
@@ -33,48 +44,50 @@ def money(usd: float) -> str:
     return f"${usd:,.2f}" if usd < _FINE_USD else f"${usd:,.0f}"
 
 
+def night_cells(estimate: Estimate) -> tuple[str, ...]:
+    """Return one system's row under NIGHT_COLUMNS."""
+    share = estimate.idle_usd / estimate.cost_usd if estimate.cost_usd else 0
+    return (
+        estimate.system,
+        str(estimate.instances),
+        duration(estimate.wall_clock_s),
+        duration(estimate.first_score_s),
+        duration(estimate.mean_wait_s),
+        money(estimate.cost_usd),
+        f"{money(estimate.idle_usd)} {share:>4.0%}",
+        money(estimate.usd_per_1000),
+        _KEPT[estimate.kept],
+    )
+
+
+def burst_cell(estimate: Estimate) -> str:
+    """Return how long, for how much, on how many instances; "late" where the deadline is missed."""
+    late = "late, " if estimate.kept is False else ""
+    return f"{late}{duration(estimate.wall_clock_s)}  {money(estimate.cost_usd):>7} {estimate.instances:>3} x"
+
+
 def night_table(title: str, estimates: Sequence[Estimate]) -> Table:
     """Return one row per system with everything that is known of it."""
     table = _table(title)
-    table.add_column("system", no_wrap=True)
-    for name in ("instances", "wall clock", "first score", "mean wait", "cost", "of it idle", "per 1,000"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("deadline", no_wrap=True)
+    for name in NIGHT_COLUMNS:
+        table.add_column(name, justify="left" if name in {"system", "deadline"} else "right", no_wrap=True)
     for each in estimates:
-        table.add_row(
-            each.system,
-            str(each.instances),
-            duration(each.wall_clock_s),
-            duration(each.first_score_s),
-            duration(each.mean_wait_s),
-            money(each.cost_usd),
-            f"{money(each.idle_usd)} {each.idle_usd / each.cost_usd:>4.0%}" if each.cost_usd else money(0),
-            money(each.usd_per_1000),
-            _KEPT[each.kept],
-            style=_row_style(each),
-        )
+        table.add_row(*night_cells(each), style=_style(each))
     return table
 
 
 def burst_table(bursts: Sequence[tuple[str, Sequence[Estimate]]]) -> Table:
-    """Return one row per system, one column per burst: how long, for how much, on how many instances.
+    """Return one row per system, one column per burst.
 
     Args:
         bursts: name and estimates of each, the systems in the same order.
     """
-    table = _table("Bursts: images that arrive at once; red misses the deadline")
+    table = _table("Bursts: images that arrive at once")
     table.add_column("system", no_wrap=True)
     for name, _ in bursts:
         table.add_column(f"{name} images", justify="right", no_wrap=True)
     for row in zip(*(estimates for _, estimates in bursts), strict=True):
-        cells = [
-            Text(
-                f"{duration(each.wall_clock_s)}  {money(each.cost_usd):>7} {each.instances:>3} x",
-                _cell_style(each),
-            )
-            for each in row
-        ]
-        table.add_row(row[0].system, *cells, style=_row_style(row[0]))
+        table.add_row(row[0].system, *(Text(burst_cell(each), _style(each)) for each in row))
     return table
 
 
@@ -108,9 +121,5 @@ def _table(title: str) -> Table:
     )
 
 
-def _row_style(estimate: Estimate) -> str:
-    return "dim" if estimate.kept is None else ""
-
-
-def _cell_style(estimate: Estimate) -> str:
-    return "red" if estimate.kept is False else ""
+def _style(estimate: Estimate) -> str:
+    return {None: "dim", True: "", False: "red"}[estimate.kept]
