@@ -49,6 +49,13 @@ def test_fleet_beyond_its_pool_starts_the_rest_cold() -> None:
     assert [life.from_pool for life in course.lives] == [True, False, False]
 
 
+def test_fleet_whose_new_instances_are_ready_first_scores_with_those() -> None:
+    """Assumptions can be changed to a pool that is slower than a launch; nothing then waits for the pool."""
+    course = run(all_at_once(100), replace(MODEL, warm_pool=1, warm_start_s=500), 2)
+
+    assert course.last_score_s == 150
+
+
 def test_fleet_when_work_comes_while_it_idles_scores_at_once() -> None:
     """Nothing boots again before the idle time is over."""
     course = run((Arrival(at_s=0, images=100), Arrival(at_s=200, images=100)), MODEL, 1)
@@ -67,9 +74,10 @@ def test_fleet_when_work_comes_after_it_stopped_boots_again_from_the_pool() -> N
     assert [life.from_pool for life in course.lives] == [True, True]
 
 
-def test_fleet_that_drains_before_all_have_booted_stops_those_too() -> None:
-    """Work done by the pooled instance alone ends the cold ones' boot, and their bill, with the idle time."""
-    course = run(all_at_once(10), replace(MODEL, warm_pool=1), 2)
+@pytest.mark.parametrize("cold_start_s", [50, 100])
+def test_fleet_that_drains_before_all_have_booted_stops_those_too(cold_start_s: float) -> None:
+    """The idle time runs from the last score, whether or not the others are ready before it is over."""
+    course = run(all_at_once(10), replace(MODEL, warm_pool=1, cold_start_s=cold_start_s), 2)
 
     assert course.last_score_s == 25
     assert {life.to_s for life in course.lives} == {85}

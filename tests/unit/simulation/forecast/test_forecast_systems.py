@@ -88,6 +88,22 @@ def test_our_deadline_holds_wherever_the_plan_says_so(
     assert ours.kept or not ours.promise
 
 
+def test_our_plan_allows_for_the_start_so_that_a_burst_meets_its_deadline() -> None:
+    """Two could score 3.9 images/s x 3,600 s x 2 by then, had they not to boot: three are desired."""
+    ours = run_ours(all_at_once(28_000), "g6.xlarge", USUAL, warm_pool=0)
+
+    assert (ours.instances, ours.promise, ours.kept) == (3, True, True)
+
+
+def test_our_promise_is_withdrawn_by_one_wave_that_the_group_is_too_small_for() -> None:
+    """A small wave's promise says nothing of the large one after it."""
+    trace = (Arrival(at_s=0, images=10), Arrival(at_s=100, images=10**6), Arrival(at_s=10**6, images=10))
+
+    ours = run_ours(trace, "g6.xlarge", USUAL, warm_pool=0)
+
+    assert (ours.promise, ours.kept) == (False, False)
+
+
 @pytest.mark.parametrize("instance_type", INSTANCE_TYPES)
 def test_our_fleet_beats_the_nightly_endpoint_on_a_night_at_once(instance_type: str) -> None:
     """Three thousand images: within the hour instead of the night, for less, cold or from the pool."""
@@ -110,8 +126,9 @@ def test_our_pool_costs_its_volumes_for_the_day_and_starts_sooner() -> None:
 
     assert pooled.first_score_s == pytest.approx(USUAL.warm_start_s + 1 / 3.9)
     assert cold.first_score_s == pytest.approx(USUAL.cold_start_s + 1 / 3.9)
-    paid_s = pooled.wall_clock_s + USUAL.idle_s - USUAL.reaction_s
-    assert pooled.cost_usd == pytest.approx(paid_s * 0.8048 / 3600 + 24 * 19.8 / 730)
+    pooled_s, cold_s = (each.wall_clock_s + USUAL.idle_s - USUAL.reaction_s for each in (pooled, cold))
+    assert pooled.cost_usd == pytest.approx(pooled_s * 0.8048 / 3600 + 24 * 19.8 / 730)
+    assert cold.cost_usd == pytest.approx(cold_s / 3600 * (0.8048 + 19.8 / 730))
 
 
 def test_our_instances_are_billed_for_the_minimum_however_short_they_live() -> None:
