@@ -36,6 +36,7 @@ class DeploySettings:
         subnets: subnets of the workers, at least one.
         instance_type: type of the workers.
         max_instances: the fleet's upper limit.
+        warm_pool_size: instances prepared altogether, in service or stopped; 0 for no warm pool.
         layer_arn: layer with third-party libraries; empty where the functions' host has them.
         require_tls: refuse calls without TLS; False only for an endpoint on the same machine.
         known_differences: effects that the endpoint is known not to show, e.g. `control-table.ttl`.
@@ -48,6 +49,7 @@ class DeploySettings:
     subnets: tuple[str, ...]
     instance_type: str = "g6e.xlarge"
     max_instances: int = 4
+    warm_pool_size: int = 0
     layer_arn: str = ""
     require_tls: bool = True
     known_differences: frozenset[str] = frozenset()
@@ -109,6 +111,7 @@ def _parameters(settings: DeploySettings, names: Names, code: CodeArchive) -> di
         "Subnets": ",".join(settings.subnets),
         "InstanceType": settings.instance_type,
         "MaxInstances": str(settings.max_instances),
+        "WarmPoolSize": str(settings.warm_pool_size),
         "LayerArn": settings.layer_arn,
         "RequireTls": "true" if settings.require_tls else "false",
         "CodeBucket": names.artifacts_bucket,
@@ -149,6 +152,7 @@ def main() -> None:
     parser.add_argument("--subnets", required=True, help="comma-separated subnet ids of the workers")
     parser.add_argument("--instance-type", default="g6e.xlarge")
     parser.add_argument("--max-instances", type=int, default=4)
+    parser.add_argument("--warm-pool-size", type=int, default=0, help="instances in service or stopped")
     parser.add_argument("--layer-arn", default="", help="layer with the functions' third-party libraries")
     parser.add_argument("--region", help="default: the environment's")
     parser.add_argument("--profile", help="default: the environment's")
@@ -159,6 +163,7 @@ def main() -> None:
         subnets=tuple(arguments.subnets.split(",")),
         instance_type=arguments.instance_type,
         max_instances=arguments.max_instances,
+        warm_pool_size=arguments.warm_pool_size,
         layer_arn=arguments.layer_arn,
     )
     try:

@@ -68,7 +68,7 @@ def describe_effects(
 ) -> list[Effect]:
     """Return every effect the product relies on, with what was found."""
 
-    def client(service: str) -> Any:  # noqa: ANN401 - one factory for six typed clients
+    def client(service: str) -> Any:  # noqa: ANN401 - one factory for seven typed clients
         # the service's name is dynamic here, which boto3's types cannot follow
         return session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]  # a name at run time
 
@@ -78,6 +78,7 @@ def describe_effects(
         *_table_effects(client("dynamodb"), names),
         *_queue_effects(client("sqs"), names),
         *_group_effects(client("autoscaling"), names),
+        *_alarm_effects(client("cloudwatch"), names),
         *_function_effects(client("lambda"), names),
         *_rule_effects(client("events"), names),
         Effect(name="artifacts-bucket.closed", wanted=[True] * 4, found=list(blocks.values())),
@@ -138,11 +139,33 @@ def _group_effects(client: Any, names: Names) -> list[Effect]:  # noqa: ANN401 -
     found = _ask(client.describe_auto_scaling_groups, AutoScalingGroupNames=[names.gpu_group])
     group: dict[str, Any] = next(iter(found.get("AutoScalingGroups", [])), {})
     protected = group.get("NewInstancesProtectedFromScaleIn")
+    pool = _ask(client.describe_warm_pool, AutoScalingGroupName=names.gpu_group)
+    found = _ask(client.describe_lifecycle_hooks, AutoScalingGroupName=names.gpu_group)
+    hooked = {hook["LifecycleTransition"] for hook in found.get("LifecycleHooks", [])}
+    boots_whole = not pool.get("WarmPoolConfiguration") or "autoscaling:EC2_INSTANCE_LAUNCHING" in hooked
     return [
         Effect(name="worker-group.min", wanted=0, found=group.get("MinSize")),
         Effect(name="worker-group.new_instances_protected", wanted=True, found=protected),
         Effect(name="worker-group.launches", wanted=True, found="LaunchTemplate" in group),
+        # a pool without a launch hook stops its instances in the middle of their boot
+        Effect(name="warm-pool.has_launch_hook", wanted=True, found=boots_whole),
     ]
+
+
+def _alarm_effects(client: Any, names: Names) -> list[Effect]:  # noqa: ANN401 - see `client` above
+    wanted = {f"{names.prefix}-heartbeat-{plane}": plane for plane in ("dagster", "lambda")}
+    found = _ask(client.describe_alarms, AlarmNames=sorted(wanted)).get("MetricAlarms", [])
+    alarms = {wanted[alarm["AlarmName"]]: alarm for alarm in found}
+    effects = []
+    for plane in wanted.values():
+        alarm = alarms.get(plane, {})
+        topics = [action.rpartition(":")[2] for action in alarm.get("AlarmActions", [])]
+        missing = alarm.get("TreatMissingData")
+        effects += [
+            Effect(name=f"{plane}-heartbeat.silence_is", wanted="breaching", found=missing),
+            Effect(name=f"{plane}-heartbeat.tells", wanted=[f"{names.prefix}-alarms"], found=topics),
+        ]
+    return effects
 
 
 def _function_effects(client: Any, names: Names) -> list[Effect]:  # noqa: ANN401 - see `client` above
@@ -151,6 +174,10 @@ def _function_effects(client: Any, names: Names) -> list[Effect]:  # noqa: ANN40
         found = _ask(client.get_function_configuration, FunctionName=f"{names.prefix}-{function}")
         wanted = f"parjanya_dagster.lambdas.{function.replace('-', '_')}.handler"
         effects.append(Effect(name=f"{function}.handler", wanted=wanted, found=found.get("Handler")))
+        if function != "on-upload":  # a burst of uploads must not starve reconciliation
+            reserved = _ask(client.get_function_concurrency, FunctionName=f"{names.prefix}-{function}")
+            has_share = reserved.get("ReservedConcurrentExecutions", 0) > 0
+            effects.append(Effect(name=f"{function}.has_reserved_share", wanted=True, found=has_share))
     mappings = _ask(client.list_event_source_mappings, FunctionName=f"{names.prefix}-on-stream")
     # an enabled mapping reports Creating or Enabling for its first minute on AWS
     on = [

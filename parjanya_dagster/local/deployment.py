@@ -13,9 +13,12 @@ from parjanya_dagster.local.stack import LocalAws
 
 DEFAULT_PREFIX: Final = "parjanya-local"
 
-# silently ignored by the local process' CloudFormation; nothing in the product waits for either
+# silently ignored by the local process' CloudFormation; nothing in the product waits for any of it
 KNOWN_DIFFERENCES: Final = frozenset(
-    {"images-table.pitr", "control-table.pitr", "control-table.ttl", "steps-table.ttl"},
+    {
+        *("images-table.pitr", "control-table.pitr", "control-table.ttl", "steps-table.ttl"),
+        *("on-stream.has_reserved_share", "on-schedule.has_reserved_share"),
+    },
 )
 
 
