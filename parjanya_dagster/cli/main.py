@@ -14,6 +14,7 @@ from parjanya_dagster.core.errors import ParjanyaError
 _COMMANDS: Final = {
     "audit": ("parjanya_dagster.cli.audit", "Compare what is stored with what is recorded, both ways."),
     "demo": ("parjanya_dagster.cli.demo", "Start everything, send photos through it, show the verdicts."),
+    "diagnose": ("parjanya_dagster.cli.diagnose", "Say what is wrong, since when, and how to put it right."),
     "down": ("parjanya_dagster.cli.stack_commands", "Stop everything on this machine; state is kept."),
     "images": ("parjanya_dagster.cli.images", "List a tenant's images with their verdicts."),
     "inspect": ("parjanya_dagster.cli.files", "Say what files are: format, size, EXIF, decodable or not."),

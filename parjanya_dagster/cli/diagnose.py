@@ -1,0 +1,60 @@
+"""`parjanya diagnose`: what is wrong, where, since when, and the cheapest thing to do about it."""
+
+import json
+import sys
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+
+from parjanya_dagster.cli.connection import connect
+from parjanya_dagster.cli.home import load_home
+from parjanya_dagster.control.diagnose import diagnosis_of
+from parjanya_dagster.core.belief.signals import Blind
+from parjanya_dagster.core.errors import ConfigError
+from parjanya_dagster.core.reconcile.findings import Finding, findings_document
+from parjanya_dagster.core.reconcile.symptoms_belief import blindness
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: a list of findings, [] when healthy.")
+@click.option("--exit-code", "with_exit_code", is_flag=True, help="Exit with 1 when there are findings.")
+def diagnose(*, as_json: bool, with_exit_code: bool) -> None:
+    """Say what is wrong: the layer at fault, the evidence, since when, and the fix.
+
+    Most certain and cheapest to fix first; consequences of another finding are left out. The exit status
+    is 0 also with findings, unless --exit-code is given. It works while parts are down: what cannot be read
+    is a finding. docs/runbook.md has a section for each.
+    """
+    findings = current_findings()
+    if as_json:
+        click.echo(json.dumps(findings_document(findings)))
+    else:
+        _print(findings)
+    if findings and with_exit_code:
+        sys.exit(1)
+
+
+def current_findings() -> list[Finding]:
+    """Return the findings; where nothing can be reached at all, that is the one finding."""
+    try:
+        return diagnosis_of(connect(load_home()))
+    except ConfigError as error:
+        now = datetime.now(tz=UTC)
+        return [blindness([Blind(signal="platform", reason=str(error), at=now)])]
+
+
+def _print(findings: list[Finding]) -> None:
+    console = Console()
+    if not findings:
+        console.print("[green]Nothing is wrong.[/]")
+    for finding in findings:
+        incident = f" · incident {finding.incident}" if finding.incident else ""
+        since = f" · since {finding.since:%Y-%m-%d %H:%M:%S} UTC" if finding.since else ""
+        console.print(f"[bold red]{finding.layer.value.replace('_', ' ')}[/]{incident}{since}")
+        console.print(Padding(f"[bold]{escape(finding.summary)}[/]", (0, 0, 0, 2)))
+        for fact in finding.evidence:
+            console.print(Padding(f"[dim]·[/] {escape(fact)}", (0, 0, 0, 2)))
+        console.print(Padding(f"[green]→[/] {escape(finding.fix)}", (0, 0, 1, 2)))

@@ -1,0 +1,107 @@
+"""Observing for a diagnosis: ports → Evidence, each part by itself, so that a refusal hides nothing else.
+
+Queues are counted before the rows that wait for their messages are read: a job that ended in between then
+shows as a row that no longer waits, and never as a job that got lost.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final, TypeVar
+
+from parjanya_dagster.control.listing import images_of
+from parjanya_dagster.control.observe import observe_world
+from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.core.belief.signals import Blind, Reading
+from parjanya_dagster.core.errors import EdgeError
+from parjanya_dagster.core.reconcile.diagnose import diagnose
+from parjanya_dagster.core.reconcile.evidence import Boots, DeadLetter, Evidence, Patience, Residue, Rows
+from parjanya_dagster.core.reconcile.findings import Finding
+from parjanya_dagster.core.records import RecordKind
+from parjanya_dagster.core.truth.row import ImageRow
+
+NEWEST_READ: Final = 100
+"""Newest rows of each tenant that are looked at."""
+RECORDS_READ: Final = 500
+
+T = TypeVar("T")
+
+
+def diagnosis_of(platform: Platform) -> list[Finding]:
+    """Read the platform once and return what is wrong with it; never raises for what cannot be read."""
+    patience = Patience(queue=platform.limits.queue_quiet)
+    return diagnose(observe_evidence(platform), patience, platform.clock())
+
+
+def observe_evidence(platform: Platform) -> Evidence:
+    """Return everything that a diagnosis may look at."""
+    registry = _read(platform, "registry", lambda: tuple(platform.control.tenants()))
+    queue, dead_letter_queue = platform.queue.depth(), platform.queue.dead_letter_depth()
+    return Evidence(
+        queue=queue,
+        dead_letter_queue=dead_letter_queue,
+        rows=_read(platform, "image rows", lambda: _rows(platform, registry)),
+        fleet=platform.fleet.size(),
+        steps=platform.steps.open_steps(),
+        heartbeats=_read(platform, "heartbeats", platform.control.heartbeats),
+        registry=registry,
+        traces=_read(platform, "backlog counters", lambda: _traces(platform)),
+        boots=_read(platform, "boots", lambda: _boots(platform)),
+        pulses=_read(platform, "pulses", lambda: _pulses(platform)),
+        dead_letters=_read(platform, "dead-letter records", lambda: _dead_letters(platform)),
+        residues=_read(platform, "audits", lambda: _residues(platform)),
+        names=platform.names,
+    )
+
+
+def _read(platform: Platform, signal: str, read: Callable[[], T]) -> Reading[T] | Blind:
+    try:
+        return Reading(value=read(), at=platform.clock())
+    except EdgeError as error:
+        return Blind(signal=signal, reason=str(error), at=platform.clock())
+
+
+def _rows(platform: Platform, registry: Reading[tuple[str, ...]] | Blind) -> Rows:
+    snapshot = observe_world(platform)
+    newest: list[ImageRow] = []
+    for tenant_id in () if isinstance(registry, Blind) else registry.value:
+        newest += images_of(platform, tenant_id, limit=NEWEST_READ)
+    return Rows(gaps=snapshot.gaps, outstanding=snapshot.outstanding, newest=tuple(newest))
+
+
+def _traces(platform: Platform) -> Mapping[str, str]:
+    counters = platform.records.newest(RecordKind.BACKLOG, limit=RECORDS_READ)
+    return {record_id.partition("#")[0]: f"backlog counter {record_id}" for record_id, _ in counters}
+
+
+def _boots(platform: Platform) -> Boots:
+    del platform
+    return Boots()
+
+
+def _pulses(platform: Platform) -> Mapping[str, datetime]:
+    del platform
+    return {}
+
+
+def _dead_letters(platform: Platform) -> tuple[DeadLetter, ...]:
+    del platform
+    return ()
+
+
+def _residues(platform: Platform) -> tuple[Residue, ...]:
+    audits = platform.records.newest(RecordKind.AUDIT, limit=RECORDS_READ)
+    return tuple(
+        Residue(
+            tenant_id=tenant_id,
+            count=int(document["residue"]),
+            samples=tuple(
+                f"{image_id} ({kind.replace('_', ' ')})"
+                for window in document["residues"]
+                for kind, image_ids in window["samples"].items()
+                for image_id in image_ids
+            ),
+            at=datetime.fromisoformat(document["at"]),
+        )
+        for tenant_id, document in audits
+        if document["residue"]
+    )
