@@ -7,7 +7,9 @@ from parjanya_dagster.asg_executor.errors import EdgeError as ExecutorEdgeError
 from parjanya_dagster.asg_executor.lease_table import LeaseTable
 from parjanya_dagster.aws.clients import AwsClients
 from parjanya_dagster.aws.control_dynamodb import DynamoControlStore
+from parjanya_dagster.aws.dead_letters_sqs import SqsDeadLetters
 from parjanya_dagster.aws.execution_asg import AutoScalingFleet
+from parjanya_dagster.aws.heart_cloudwatch import CloudWatchHeart
 from parjanya_dagster.aws.intent_sqs import SqsIntentQueue
 from parjanya_dagster.aws.records_dynamodb import DynamoRecords
 from parjanya_dagster.aws.tenant_buckets import S3TenantBuckets
@@ -64,12 +66,14 @@ def platform_from(settings: Settings, *, plane: str) -> Platform:
         queue=SqsIntentQueue(
             clients.sqs, queue=names.intents_queue, dead_letter_queue=names.dead_letter_queue
         ),
+        dead_letters=SqsDeadLetters(clients.sqs, queue=names.dead_letter_queue),
         objects=S3ObjectStore(clients.s3),
         buckets=S3TenantBuckets(clients.s3, names=names, origins=settings.upload_origins.split(",")),
         control=DynamoControlStore(clients.dynamodb, table=names.control_table),
         records=DynamoRecords(clients.dynamodb, table=names.control_table),
         fleet=AutoScalingFleet(clients.autoscaling, group=names.gpu_group),
         steps=ExecutorSteps(LeaseTable(clients.dynamodb, table=names.steps_table)),
+        heart=CloudWatchHeart(clients.cloudwatch, prefix=names.prefix),
         reader=ChildProcessReader(Decoder()),
         limits=Limits(
             queue_quiet=timedelta(seconds=settings.queue_quiet_s),

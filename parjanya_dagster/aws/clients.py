@@ -66,6 +66,11 @@ class AwsClients:
         )
 
     @property
+    def cloudwatch(self) -> Any:  # noqa: ANN401 - its stubs are not among our dependencies
+        """Client of the metrics."""
+        return self._client("cloudwatch")
+
+    @property
     def autoscaling(self) -> "AutoScalingClient":
         """Client of the workers' group."""
         return cast("AutoScalingClient", self._client("autoscaling"))

@@ -53,6 +53,11 @@ class SqsIntentQueue:
         self._clock = clock
         self._urls: dict[str, str] = {}
 
+    @property
+    def url(self) -> str:
+        """Address of the queue itself."""
+        return self._url(self._queue)
+
     def send(self, jobs: Sequence[Job]) -> list[Job]:
         """See `IntentQueue`.
 

@@ -11,7 +11,9 @@ from datetime import datetime
 from parjanya_dagster.core.names import Names
 from parjanya_dagster.core.ports import (
     ControlStore,
+    DeadLetters,
     Fleet,
+    Heart,
     ImageReader,
     ImageStore,
     IntentQueue,
@@ -37,12 +39,14 @@ class Platform:
     names: Names
     images: ImageStore
     queue: IntentQueue
+    dead_letters: DeadLetters
     objects: ObjectStore
     buckets: TenantBuckets
     control: ControlStore
     records: Records
     fleet: Fleet
     steps: StepBacklog
+    heart: Heart
     reader: ImageReader
     limits: Limits
     capacity: CapacityLimits

@@ -19,12 +19,14 @@ WRITES: Final = frozenset(
         "queue.send",
         "queue.delete",
         "queue.extend",
+        "dead_letters.delete",
         "objects.put",
         "buckets.ensure",
         "control.register_tenant",
         "control.put_token",
         "control.publish_policy",
         "control.beat",
+        "heart.beat",
         "control.remember_empty_readings",
         "control.take_lease",
         "records.put",
@@ -33,6 +35,8 @@ WRITES: Final = frozenset(
         "records.remove",
         "records.add",
         "fleet.set_desired",
+        "fleet.terminate",
+        "fleet.use_template",
     }
 )
 

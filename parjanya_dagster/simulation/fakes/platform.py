@@ -12,7 +12,9 @@ from parjanya_dagster.core.reconcile.limits import Limits
 from parjanya_dagster.simulation.fakes.calls import Calls
 from parjanya_dagster.simulation.fakes.clock import FakeClock
 from parjanya_dagster.simulation.fakes.control import FakeControlStore
+from parjanya_dagster.simulation.fakes.dead_letters import FakeDeadLetters
 from parjanya_dagster.simulation.fakes.fleet import FakeFleet
+from parjanya_dagster.simulation.fakes.heart import FakeHeart
 from parjanya_dagster.simulation.fakes.images import FakeImageStore
 from parjanya_dagster.simulation.fakes.objects import FakeObjectStore, FakeTenantBuckets
 from parjanya_dagster.simulation.fakes.queue import FakeIntentQueue
@@ -35,12 +37,14 @@ class FakePlatform:
     calls: Calls
     images: FakeImageStore
     queue: FakeIntentQueue
+    dead_letters: FakeDeadLetters
     objects: FakeObjectStore
     buckets: FakeTenantBuckets
     control: FakeControlStore
     records: FakeRecords
     fleet: FakeFleet
     steps: FakeStepBacklog
+    heart: FakeHeart
     reader: FakeImageReader
     limits: Limits = field(default_factory=Limits)
     capacity: CapacityLimits = field(default_factory=CapacityLimits)
@@ -53,12 +57,14 @@ class FakePlatform:
             names=self.names,
             images=self.images,
             queue=self.queue,
+            dead_letters=self.dead_letters,
             objects=self.objects,
             buckets=self.buckets,
             control=self.control,
             records=self.records,
             fleet=self.fleet,
             steps=self.steps,
+            heart=self.heart,
             reader=self.reader,
             limits=self.limits,
             capacity=self.capacity,
@@ -68,22 +74,31 @@ class FakePlatform:
         )
 
 
-def a_fake_platform(*, now: datetime = START, plane: str = "lambda") -> FakePlatform:
-    """Return an empty platform of fakes at `now`."""
-    clock = FakeClock(now)
-    calls = Calls()
+def a_fake_platform(
+    *,
+    now: datetime = START,
+    plane: str = "lambda",
+    clock: FakeClock | None = None,
+    calls: Calls | None = None,
+) -> FakePlatform:
+    """Return an empty platform of fakes at `now`, or on a clock and a journal of one's own."""
+    clock = clock or FakeClock(now)
+    calls = calls or Calls()
+    queue = FakeIntentQueue(clock, calls)
     return FakePlatform(
         clock=clock,
         names=SIMULATED,
         calls=calls,
         images=FakeImageStore(clock, calls),
-        queue=FakeIntentQueue(clock, calls),
+        queue=queue,
+        dead_letters=FakeDeadLetters(queue, calls),
         objects=FakeObjectStore(clock, calls),
         buckets=FakeTenantBuckets(SIMULATED, calls),
         control=FakeControlStore(calls),
         records=FakeRecords(calls),
         fleet=FakeFleet(clock, calls),
         steps=FakeStepBacklog(clock, calls),
+        heart=FakeHeart(calls),
         reader=FakeImageReader(calls),
         plane=plane,
     )

@@ -11,7 +11,7 @@ from typing import Final
 from parjanya_dagster.core.belief.signals import Blind, QueueDepth, QueueSignal, Reading
 from parjanya_dagster.core.errors import EdgeError
 from parjanya_dagster.core.intent.job import Job
-from parjanya_dagster.core.ports import Received
+from parjanya_dagster.core.ports import DeadLetter, Received
 from parjanya_dagster.simulation.fakes.calls import Calls, Twist
 
 _STALENESS: Final = timedelta(minutes=1)
@@ -90,6 +90,32 @@ class FakeIntentQueue:
         with self._changed:
             self._put(body)
 
+    def bury(self, body: str, *, receive_count: int = 20) -> None:
+        """Put a message that was given up, as if it had been received that often."""
+        with self._changed:
+            self._put(body)
+            message = self._messages[self._serial]
+            self._take_out(message)
+            message.receive_count = receive_count
+            self._dead[message.serial] = message
+
+    def take_dead(self, limit: int) -> list[DeadLetter]:
+        """Deliver up to `limit` visible dead letters, oldest first."""
+        with self._changed:
+            self._catch_up()
+            self._bury()
+            now = self._clock()
+            found = [each for each in self._dead.values() if each.visible_at <= now][:limit]
+            return [self._delivered_dead(message) for message in found]
+
+    def drop_dead(self, receipts: Sequence[str]) -> None:
+        """Delete dead letters by the receipts of their last delivery."""
+        with self._changed:
+            for receipt in receipts:
+                message = self._by_receipt.get(receipt)
+                if message is not None and message.serial in self._dead:
+                    self._take_out(message)
+
     def purge(self) -> None:
         """Lose every message of the queue; dead letters stay."""
         with self._changed:
@@ -145,9 +171,7 @@ class FakeIntentQueue:
 
     def dead_letter_depth(self) -> QueueSignal:
         """See `IntentQueue`; Blind when a test asked `queue.dead_letter_depth` to fail."""
-        return self._depth(
-            "queue.dead_letter_depth", lambda: QueueDepth(visible=len(self._dead), in_flight=0, delayed=0)
-        )
+        return self._depth("queue.dead_letter_depth", self._counted_dead)
 
     def _depth(self, name: str, counted: Callable[[], QueueDepth]) -> QueueSignal:
         try:
@@ -165,6 +189,10 @@ class FakeIntentQueue:
             visible -= sum(serial in self._visible for _, serial in self._recent)
         in_flight = len(self._messages) - len(self._visible)
         return QueueDepth(visible=visible, in_flight=in_flight, delayed=0)
+
+    def _counted_dead(self) -> QueueDepth:
+        visible = sum(each.visible_at <= self._clock() for each in self._dead.values())
+        return QueueDepth(visible=visible, in_flight=len(self._dead) - visible, delayed=0)
 
     def _put(self, body: str) -> None:
         self._serial += 1
@@ -223,3 +251,18 @@ class FakeIntentQueue:
         self._by_receipt[message.receipt] = message
         self._hide(message, self._clock() + self._visibility)
         return Received(body=message.body, receipt=message.receipt, receive_count=message.receive_count)
+
+    def _delivered_dead(self, message: _Message) -> DeadLetter:
+        self._by_receipt.pop(message.receipt, None)
+        self._deliveries += 1
+        message.receive_count += 1
+        message.receipt = f"receipt-{self._deliveries}"
+        message.visible_at = self._clock() + self._visibility
+        self._by_receipt[message.receipt] = message
+        return DeadLetter(
+            message_id=f"message-{message.serial}",
+            body=message.body,
+            receipt=message.receipt,
+            receive_count=message.receive_count,
+            sent_at=message.enqueued_at,
+        )
