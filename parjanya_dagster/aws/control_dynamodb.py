@@ -125,24 +125,40 @@ class DynamoControlStore:
         )
         self._put(item, doing)
 
-    def take_lease(self, name: str, holder: str, *, now: datetime, duration_s: int) -> bool:
+    def take_lease(self, name: str, holder: str, *, now: datetime, duration_s: int) -> int | None:
         """See `ControlStore`."""
-        held_until = text_of_time(now + timedelta(seconds=duration_s))
-        item = _item(f"lease#{name}", "lease", holder=holder, held_until=held_until)
-        values: Item = {":holder": {"S": holder}, ":now": {"S": text_of_time(now)}}
-        return self._put_if(item, f"taking lease {name}", _FREE, values)
+        with translated(f"taking lease {name}"):
+            try:
+                answer = self._client.update_item(
+                    TableName=self._table,
+                    Key=_item(f"lease#{name}", "lease"),
+                    UpdateExpression="SET holder = :holder, held_until = :until ADD fence :one",
+                    ConditionExpression=_FREE,
+                    ExpressionAttributeValues={
+                        ":holder": {"S": holder},
+                        ":now": {"S": text_of_time(now)},
+                        ":until": {"S": text_of_time(now + timedelta(seconds=duration_s))},
+                        ":one": {"N": "1"},
+                    },
+                    ReturnValues="UPDATED_NEW",
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return None
+        return int(answer["Attributes"]["fence"]["N"])
+
+    def holds_lease(self, name: str, token: int, *, now: datetime) -> bool:
+        """See `ControlStore`."""
+        found = self._get(f"lease#{name}", "lease", f"reading lease {name}")
+        return found is not None and found.get("fence") == token and found["held_until"] > text_of_time(now)
 
     def _put(self, item: Item, doing: str) -> None:
         with translated(doing):
             self._client.put_item(TableName=self._table, Item=item)
 
-    def _put_if(self, item: Item, doing: str, condition: str, values: Item | None = None) -> bool:
-        given: Any = {"ExpressionAttributeValues": values} if values else {}
+    def _put_if(self, item: Item, doing: str, condition: str) -> bool:
         with translated(doing):
             try:
-                self._client.put_item(
-                    TableName=self._table, Item=item, ConditionExpression=condition, **given
-                )
+                self._client.put_item(TableName=self._table, Item=item, ConditionExpression=condition)
             except self._client.exceptions.ConditionalCheckFailedException:
                 return False
         return True

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from parjanya_dagster.core.belief.signals import FleetSignal, QueueSignal, StepsSignal
+from parjanya_dagster.core.belief.signals import FleetSignal, LaunchesSignal, QueueSignal, StepsSignal
 from parjanya_dagster.core.intent.job import Job
 from parjanya_dagster.core.truth.exif import Exif
 from parjanya_dagster.core.truth.identity import ImageKey
@@ -278,8 +278,17 @@ class ControlStore(Protocol):
         """Remember, or forget, the run of empty readings of a signal."""
         ...
 
-    def take_lease(self, name: str, holder: str, *, now: datetime, duration_s: int) -> bool:
-        """Take or renew an exclusive lease; False while another holder's is unexpired."""
+    def take_lease(self, name: str, holder: str, *, now: datetime, duration_s: int) -> int | None:
+        """Take or renew an exclusive lease; None while another holder's is unexpired.
+
+        Returns:
+            A fencing token, ≥ 1, greater than every earlier one of this lease: who took it before, be it the
+            same holder, is fenced from now on.
+        """
+        ...
+
+    def holds_lease(self, name: str, token: int, *, now: datetime) -> bool:
+        """Whether nobody took the lease after this token, and it has not expired."""
         ...
 
 
@@ -298,8 +307,20 @@ class Fleet(Protocol):
         """Return what the group says, or Blind."""
         ...
 
+    def launches(self) -> LaunchesSignal:
+        """Return the group's newest launches, failed ones included, newest first, or Blind."""
+        ...
+
     def set_desired(self, desired: int) -> None:
         """Set the desired capacity in one call."""
+        ...
+
+    def terminate(self, instance_id: str) -> bool:
+        """Terminate an instance and want one less; False when it is leaving already, or is no member."""
+        ...
+
+    def use_template(self, version: str) -> None:
+        """Launch further instances from this version of the launch template; running ones stay."""
         ...
 
 

@@ -99,3 +99,19 @@ def test_lease_is_exclusive_until_it_expires(control: ControlStore) -> None:
 
     assert control.take_lease("capacity", "dagster", now=NOON + timedelta(seconds=90), duration_s=60)
     assert control.take_lease("another", "lambda", now=LATER, duration_s=60)
+
+
+def test_lease_when_taken_again_fences_the_earlier_holder(control: ControlStore) -> None:
+    """Two runs of one function share a name: the later one's token is greater, and the earlier one's void."""
+    first = control.take_lease("lowering", "lambda", now=NOON, duration_s=60)
+    assert first
+    assert control.holds_lease("lowering", first, now=NOON)
+
+    second = control.take_lease("lowering", "lambda", now=LATER, duration_s=60)
+
+    assert second is not None
+    assert second > first
+    assert not control.holds_lease("lowering", first, now=LATER)
+    assert control.holds_lease("lowering", second, now=LATER)
+    assert not control.holds_lease("lowering", second, now=LATER + timedelta(seconds=60))
+    assert not control.holds_lease("nobody-took-it", 1, now=NOON)

@@ -19,7 +19,7 @@ class FakeControlStore:
         self._published: str | None = None
         self._heartbeats: dict[str, datetime] = {}
         self._empty_readings: dict[str, EmptyReadings] = {}
-        self._leases: dict[str, tuple[str, datetime]] = {}
+        self._leases: dict[str, tuple[str, datetime, int]] = {}
         self._lock = RLock()
 
     def register_tenant(self, tenant_id: str, *, now: datetime) -> None:
@@ -88,11 +88,17 @@ class FakeControlStore:
             if run is not None:
                 self._empty_readings[signal] = run
 
-    def take_lease(self, name: str, holder: str, *, now: datetime, duration_s: int) -> bool:
+    def take_lease(self, name: str, holder: str, *, now: datetime, duration_s: int) -> int | None:
         """See `ControlStore`."""
         with self._lock, self._calls("control.take_lease"):
-            owner, expires_at = self._leases.get(name, (holder, now))
+            owner, expires_at, fence = self._leases.get(name, (holder, now, 0))
             if owner != holder and expires_at > now:
-                return False
-            self._leases[name] = (holder, now + timedelta(seconds=duration_s))
-            return True
+                return None
+            self._leases[name] = (holder, now + timedelta(seconds=duration_s), fence + 1)
+            return fence + 1
+
+    def holds_lease(self, name: str, token: int, *, now: datetime) -> bool:
+        """See `ControlStore`."""
+        with self._lock, self._calls("control.holds_lease"):
+            _, expires_at, fence = self._leases.get(name, ("", now, 0))
+            return fence == token and expires_at > now

@@ -1,15 +1,34 @@
 """In-memory twin of the workers' Auto Scaling group."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
-from parjanya_dagster.core.belief.signals import Blind, FleetSignal, FleetSize, Reading
+from parjanya_dagster.core.belief.signals import (
+    Blind,
+    FleetSignal,
+    FleetSize,
+    Instance,
+    Launch,
+    LaunchesSignal,
+    Reading,
+)
 from parjanya_dagster.core.errors import EdgeError
 from parjanya_dagster.simulation.fakes.calls import Calls
 
 
 class FakeFleet:
-    """A group whose instances are in service at once, unless `boots` is switched off."""
+    """A group whose instances are in service at once, unless somebody else boots them.
+
+    Attributes:
+        boots: it launches and ends instances itself; a simulator that does so switches this off, and keeps
+            `members` and `in_service`.
+        members: its instances, oldest first.
+        history: its launches, oldest first.
+        refusal: why EC2 refuses to launch; None when it launches.
+        on_desired: told of every change of the desired capacity, as (before, after).
+        on_terminate: told which instance is to end.
+    """
 
     def __init__(
         self,
@@ -20,13 +39,29 @@ class FakeFleet:
         min_size: int = 0,
         max_size: int = 4,
     ) -> None:
-        self.desired = desired
-        self.in_service = desired
+        self.desired = 0
+        self.in_service = 0
         self.boots = True
+        self.members: list[Instance] = []
+        self.history: list[Launch] = []
+        self.refusal: str | None = None
+        self.template_version = "1"
+        self.warm = 0
+        self.on_desired: Callable[[int, int], None] = _nobody
+        self.on_terminate: Callable[[str], None] = _nobody
         self._min_size = min_size
         self._max_size = max_size
         self._clock = clock
         self._calls = calls or Calls()
+        self._want(desired)
+
+    def protect(self, instance_id: str, *, protected: bool) -> None:
+        """Set an instance's protection, as its worker does; unprotected and surplus, it leaves."""
+        self.members = [
+            replace(each, is_protected=protected) if each.instance_id == instance_id else each
+            for each in self.members
+        ]
+        self._converge()
 
     def size(self) -> FleetSignal:
         """See `Fleet`; Blind when a test asked `fleet.size` to fail."""
@@ -37,16 +72,86 @@ class FakeFleet:
                     in_service=self.in_service,
                     min_size=self._min_size,
                     max_size=self._max_size,
+                    instances=tuple(self.members),
+                    template_version=self.template_version,
+                    warm=self.warm,
                 )
                 return Reading(value=size, at=self._clock())
         except EdgeError as error:
             return Blind(signal="fleet.size", reason=str(error), at=self._clock())
+
+    def launches(self) -> LaunchesSignal:
+        """See `Fleet`; Blind when a test asked `fleet.launches` to fail."""
+        try:
+            with self._calls("fleet.launches"):
+                return Reading(value=tuple(reversed(self.history)), at=self._clock())
+        except EdgeError as error:
+            return Blind(signal="fleet.launches", reason=str(error), at=self._clock())
 
     def set_desired(self, desired: int) -> None:
         """See `Fleet`."""
         with self._calls("fleet.set_desired"):
             if not self._min_size <= desired <= self._max_size:
                 raise EdgeError(f"desired {desired} is outside [{self._min_size}, {self._max_size}]")
-            self.desired = desired
-            if self.boots or desired < self.in_service:
-                self.in_service = desired
+            self._want(desired)
+
+    def terminate(self, instance_id: str) -> bool:
+        """See `Fleet`."""
+        with self._calls("fleet.terminate"):
+            member = next((each for each in self.members if each.instance_id == instance_id), None)
+            if member is None or "Terminat" in member.lifecycle:
+                return False
+            self.on_terminate(instance_id)
+            if self.boots:
+                self.members.remove(member)
+            self._want(max(self.desired - 1, self._min_size))
+            return True
+
+    def use_template(self, version: str) -> None:
+        """See `Fleet`."""
+        with self._calls("fleet.use_template"):
+            self.template_version = version
+
+    def _want(self, desired: int) -> None:
+        before, self.desired = self.desired, desired
+        if before != desired:
+            self.on_desired(before, desired)
+        self._converge()
+
+    def _converge(self) -> None:
+        """Launch what is missing, and let go of the youngest that nothing protects."""
+        if not self.boots:
+            return
+        while len(self.members) < self.desired and self._launch():
+            pass
+        for member in [each for each in reversed(self.members) if not each.is_protected]:
+            if len(self.members) > self.desired:
+                self.members.remove(member)
+        self.in_service = len(self.members)
+
+    def _launch(self) -> bool:
+        number = len(self.history) + 1
+        launch = Launch(
+            activity_id=f"activity-{number}",
+            instance_id=None if self.refusal else f"i-{number:017x}",
+            is_warm=self.warm > 0,
+            started_at=self._clock(),
+            error=self.refusal,
+            blames_template=self.refusal is not None,
+        )
+        self.history.append(launch)
+        if launch.instance_id is None:
+            return False
+        member = Instance(
+            instance_id=launch.instance_id,
+            lifecycle="InService",
+            is_protected=False,  # as its worker leaves it when idle; a test protects one that is busy
+            template_version=self.template_version,
+        )
+        self.members.append(member)
+        self.warm = max(self.warm - 1, 0)
+        return True
+
+
+def _nobody(*_told: object) -> None:
+    return
