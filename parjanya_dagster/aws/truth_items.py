@@ -62,7 +62,7 @@ def image_key_of_item(item: Mapping[str, "AttributeValueTypeDef"]) -> ImageKey:
 
 def head_item(row: ImageRow) -> Item:
     """Return the whole item of a head."""
-    values = {name: value for name, value in _head_values(row).items() if value or value == ""}
+    values = {name: value for name, value in _head_values(row).items() if value or value in ("", ())}
     return item_key(row.key) | {name: attribute_of(value, name=name) for name, value in values.items()}
 
 
@@ -87,14 +87,16 @@ def head_changes(before: ImageRow, after: ImageRow) -> tuple[Item, list[str]]:
 def row_of(item: Mapping[str, "AttributeValueTypeDef"]) -> ImageRow:
     """Return the row in a head's item; attributes it does not know are left alone.
 
+    The next schema is read too: it is this one plus attributes that may be ignored (ADR 10).
+
     Raises:
-        ConfigError: a newer version of Parjanya wrote it.
+        ConfigError: a version of Parjanya wrote it that is newer than the next.
     """
     values = {name: value_of(attribute) for name, attribute in item.items()}
     key = image_key_from(values["pk"])
-    if values["schema"] > SCHEMA_VERSION:
+    if values["schema"] > SCHEMA_VERSION + 1:
         raise ConfigError(
-            f"row {key} has schema {values['schema']}, this process reads up to {SCHEMA_VERSION}: "
+            f"row {key} has schema {values['schema']}, this process reads up to {SCHEMA_VERSION + 1}: "
             "deploy the version of Parjanya that wrote it here too",
         )
     optional = {

@@ -5,6 +5,7 @@ Names are derived, never discovered: a wrong name is then a refused call and not
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
 from parjanya_dagster.core.errors import InvalidRequestError
 
@@ -76,6 +77,29 @@ class Names:
         is_ours = bucket.startswith(stem) and TENANT_PATTERN.fullmatch(tenant_id)
         return tenant_id if is_ours else None
 
+    def owns_bucket(self, bucket: str) -> bool:
+        """Whether a bucket is one of this deployment's own: a tenant's, or the platform's."""
+        return bucket == self.artifacts_bucket or self.tenant_of_bucket(bucket) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantSources:
+    """Foreign buckets from which originals were adopted, as operators registered them.
+
+    Args:
+        registered: pairs of tenant and bucket.
+    """
+
+    registered: frozenset[tuple[str, str]]
+
+    def admit(self, tenant_id: str, bucket: str) -> bool:
+        """Whether a bucket may hold originals of this very tenant."""
+        return (tenant_id, bucket) in self.registered
+
+
+NO_SOURCES: Final = TenantSources(registered=frozenset())
+"""What every tenant has whose images all came by upload."""
+
 
 def checked_tenant(tenant_id: str) -> str:
     """Return `tenant_id` unchanged.
@@ -94,7 +118,17 @@ def checked_tenant(tenant_id: str) -> str:
 def original_key(image_id: str, file_name: str) -> str:
     """Return the object key of an original; the image id in it is what adoption rebuilds a row from."""
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", file_name.rsplit("/", 1)[-1])[-80:].lstrip(".") or "image"
-    return f"{ORIGINALS}{image_id}/{safe}"
+    return f"{originals_folder(image_id)}{safe}"
+
+
+def originals_folder(image_id: str) -> str:
+    """Return the prefix of an uploaded original's key: what is left of it when its file name is erased."""
+    return f"{ORIGINALS}{image_id}/"
+
+
+def previews_folder(image_id: str) -> str:
+    """Return the prefix of the keys of an image's previews."""
+    return f"{PREVIEWS}{image_id}/"
 
 
 def image_id_of_key(key: str) -> str | None:

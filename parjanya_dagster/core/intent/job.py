@@ -1,18 +1,25 @@
 """The job: the intent to score one image, as it travels in one SQS message.
 
 It carries everything a worker needs to find the image and to know whether it is still wanted. It can
-only be built for an object that ingest confirmed in the tenant's own uploads bucket (incident 4).
+only be built for an object that ingest confirmed in the tenant's own uploads bucket, or in a bucket that an
+operator registered as a source of this tenant (incident 4).
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from parjanya_dagster.core.errors import InvalidIntentError
-from parjanya_dagster.core.names import Names
+from parjanya_dagster.core.names import NO_SOURCES, Names, TenantSources
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.row import ImageRow, Lane, Status
+
+MESSAGE_VERSION: Final = 1
+"""What this process sends. It reads the next version too, as this one plus fields that it may ignore.
+
+Source: docs/adr/0010-versions.md
+"""
 
 
 class Job(BaseModel):
@@ -20,7 +27,7 @@ class Job(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    version: Literal[1] = 1
+    version: int = Field(default=MESSAGE_VERSION, ge=1, le=MESSAGE_VERSION + 1)
     intent_id: str
     tenant_id: str
     image_id: str
@@ -35,7 +42,10 @@ class Job(BaseModel):
     model_key: str | None
     output_table: str
     questions: tuple[str, ...] | None = None
-    """What a replay asks anew; None asks everything."""
+    """What a replay asks anew; None asks everything, and so does a reader that does not know the field."""
+    preview_bucket: str | None = None
+    """Where the previews lie; None is beside the original. A reader that does not know the field misses them
+    for an adopted original, and reads the original instead."""
 
     @property
     def key(self) -> ImageKey:
@@ -47,22 +57,34 @@ class Job(BaseModel):
         """Fair-queue group: a tenant's burst in one lane delays nobody else."""
         return f"{self.tenant_id}.{self.lane}"
 
+    @property
+    def previews_in(self) -> str:
+        """The bucket of both previews."""
+        return self.preview_bucket or self.source_bucket
 
-def job_for(row: ImageRow, *, names: Names, intent_id: str, now: datetime) -> Job:
+
+def job_for(
+    row: ImageRow, *, names: Names, intent_id: str, now: datetime, sources: TenantSources = NO_SOURCES
+) -> Job:
     """Return the job for a row that waits to be scored.
+
+    Args:
+        sources: registered sources, of this tenant at least; only adopted rows need any.
 
     Raises:
         InvalidIntentError: the row is not pending enrichment, has no confirmed object, or its object lies
-            outside the tenant's uploads bucket; the message names the bucket.
+            neither in the tenant's uploads bucket nor in one of its sources; the message names the bucket.
     """
     if row.status is not Status.PENDING_VLM_ENRICHMENT:
         raise InvalidIntentError(f"{row.key}: no job for a row in status '{row.status}'")
     if row.original is None:
         raise InvalidIntentError(f"{row.key}: no object was confirmed for this row")
-    expected = names.uploads_bucket(row.key.tenant_id)
-    if row.original.bucket != expected:
+    uploads = names.uploads_bucket(row.key.tenant_id)
+    is_adopted = sources.admit(row.key.tenant_id, row.original.bucket)
+    if row.original.bucket != uploads and not is_adopted:
         raise InvalidIntentError(
-            f"{row.key}: its object lies in bucket '{row.original.bucket}', the tenant's is '{expected}'",
+            f"{row.key}: its object lies in bucket '{row.original.bucket}', the tenant's is '{uploads}', "
+            "and nobody registered the other as its source",
         )
     return Job(
         intent_id=intent_id,
@@ -79,6 +101,7 @@ def job_for(row: ImageRow, *, names: Names, intent_id: str, now: datetime) -> Jo
         model_key=row.previews.model_key if row.previews else None,
         output_table=names.images_table,
         questions=row.questions,
+        preview_bucket=None if row.original.bucket == uploads else uploads,
     )
 
 
@@ -91,4 +114,6 @@ def job_from_json(body: str) -> Job:
     try:
         return Job.model_validate_json(body)
     except ValidationError as error:
-        raise InvalidIntentError(f"not a job this version can read: {error}") from error
+        raise InvalidIntentError(
+            f"not a job this version can read, which are versions up to {MESSAGE_VERSION + 1}: {error}"
+        ) from error

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parjanya_dagster.core.errors import InvalidRequestError
-from parjanya_dagster.core.names import Names, checked_tenant, image_id_of_key, original_key
+from parjanya_dagster.core.names import (
+    Names,
+    checked_tenant,
+    image_id_of_key,
+    original_key,
+    originals_folder,
+    previews_folder,
+)
 
 NAMES = Names(prefix="parjanya-test", account="123456789012")
 IMAGE_ID = "01900000-0000-7000-8000-000000000000"
@@ -62,3 +69,16 @@ def test_names_of_one_deployment_share_its_prefix() -> None:
     ]
 
     assert all(name.startswith("parjanya-test-") for name in names)
+
+
+def test_buckets_of_the_deployment_are_its_own_and_others_are_not() -> None:
+    """What adoption may never take for a foreign source."""
+    assert NAMES.owns_bucket(NAMES.uploads_bucket("acme"))
+    assert NAMES.owns_bucket(NAMES.artifacts_bucket)
+    assert not NAMES.owns_bucket("archive")
+
+
+def test_image_lies_in_the_folders_that_carry_its_id() -> None:
+    """Erasure finds everything of an image by its id alone."""
+    assert original_key(IMAGE_ID, "a.jpg").startswith(originals_folder(IMAGE_ID))
+    assert previews_folder(IMAGE_ID) == f"previews/{IMAGE_ID}/"

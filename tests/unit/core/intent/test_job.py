@@ -4,6 +4,7 @@ import pytest
 
 from parjanya_dagster.core.errors import InvalidIntentError
 from parjanya_dagster.core.intent.job import job_for, job_from_json
+from parjanya_dagster.core.names import TenantSources
 from parjanya_dagster.core.truth.row import Status
 from tests.builders import NAMES, NOON, a_job, a_row, an_original
 
@@ -23,6 +24,26 @@ def test_job_for_an_object_in_a_foreign_bucket_is_refused_and_names_it() -> None
 
     with pytest.raises(InvalidIntentError, match="somebody-elses"):
         job_for(row, names=NAMES, intent_id="i", now=NOON)
+
+
+def test_job_for_an_object_in_a_registered_source_says_where_its_previews_are() -> None:
+    """An adopted original stays where it is; its previews lie in the tenant's own bucket."""
+    row = a_row(original=an_original(bucket="archive"))
+    sources = TenantSources(registered=frozenset({("acme", "archive")}))
+
+    job = job_for(row, names=NAMES, intent_id="i", now=NOON, sources=sources)
+
+    assert (job.source_bucket, job.previews_in) == ("archive", NAMES.uploads_bucket("acme"))
+    assert a_job().previews_in == NAMES.uploads_bucket("acme")
+
+
+def test_job_for_an_object_in_another_tenants_source_is_refused() -> None:
+    """A source is registered for one tenant; the next one's rows may not point into it."""
+    row = a_row(original=an_original(bucket="archive"))
+    sources = TenantSources(registered=frozenset({("zeta", "archive"), ("acme", "elsewhere")}))
+
+    with pytest.raises(InvalidIntentError, match="nobody registered"):
+        job_for(row, names=NAMES, intent_id="i", now=NOON, sources=sources)
 
 
 def test_job_for_a_row_without_object_is_refused() -> None:
