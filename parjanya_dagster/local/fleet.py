@@ -1,7 +1,8 @@
-"""Instances for the laptop: a worker process for each one that the Auto Scaling group says is in service.
+"""Instances for the laptop: a worker process for each machine of the Auto Scaling group that is switched on.
 
-Takes EC2's part and nobody else's: it follows the group, and reports a process that died as EC2 would
-report a machine, so that the group replaces it. An unreadable group changes nothing.
+Takes EC2's part and nobody else's: it follows the group and its warm pool, and reports a process that died
+as EC2 would report a machine, so that the group replaces it. An unreadable group changes nothing. How long
+a machine boots is the group's affair (PARJANYA_LOCAL_BOOT_S): until then it is not switched on.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from parjanya_dagster.core.errors import ConfigError
 from parjanya_dagster.local.credentials import Profile, local_environment, local_session
-from parjanya_dagster.local.instances import STABLE_S, fleet_changes, replacement_delay_s
+from parjanya_dagster.local.instances import STABLE_S, fleet_changes, is_on, replacement_delay_s
 from parjanya_dagster.local.stack import LocalAws
 from parjanya_dagster.local.worker_process import WorkerProcess, end_orphans
 
@@ -51,8 +52,8 @@ class Process(Protocol):
 class Group(Protocol):
     """The Auto Scaling group, as the fleet sees it."""
 
-    def in_service(self) -> frozenset[str]:
-        """Return the ids of the instances in service; raises when the group cannot be read."""
+    def switched_on(self) -> frozenset[str]:
+        """Return the ids of the instances that run; raises when the group cannot be read."""
 
     def replace(self, instance_id: str) -> None:
         """Terminate an instance without decrementing the desired capacity."""
@@ -66,7 +67,6 @@ class Fleet:
         group: Group,
         start: Callable[[str], Process],
         *,
-        boot_delay_s: float = 0.0,
         grace_s: float = 20.0,
     ) -> None:
         """Follow `group`.
@@ -74,14 +74,11 @@ class Fleet:
         Args:
             group: read once per cycle.
             start: starts the worker of an instance.
-            boot_delay_s: seconds between InService and the start of the worker.
             grace_s: seconds a worker has between SIGTERM and SIGKILL.
         """
         self._group = group
         self._start = start
-        self._boot_delay_s = boot_delay_s
         self._grace_s = grace_s
-        self._booting: dict[str, float] = {}  # instance → when its worker starts
         self._running: dict[str, tuple[Process, float]] = {}  # instance → worker, and since when
         self._ending: dict[str, tuple[Process, float]] = {}  # instance → worker, and when it is killed
         self._dead: dict[str, float] = {}  # instance → when it may be replaced
@@ -96,27 +93,24 @@ class Fleet:
         self._finish_ending(now)
         self._notice_deaths(now)
         try:
-            in_service = self._group.in_service()
+            switched_on = self._group.switched_on()
         except (BotoCoreError, ClientError, LookupError) as error:
             logger.warning("group_unreadable", extra={"error": str(error)})
             return
-        changes = fleet_changes(
-            in_service, running=self._booting.keys() | self._running.keys(), dead=self._dead.keys()
-        )
-        self._dead = {each: due for each, due in self._dead.items() if each in in_service}
-        for instance_id in changes.start:
-            self._booting[instance_id] = now + self._boot_delay_s
+        changes = fleet_changes(switched_on, running=self._running.keys(), dead=self._dead.keys())
+        self._dead = {each: due for each, due in self._dead.items() if each in switched_on}
         for instance_id in changes.stop:
             self._end(instance_id, now)
-        for instance_id in [each for each, due in self._booting.items() if due <= now]:
-            self._boot(instance_id, now)
+        for instance_id in changes.start:
+            if instance_id not in self._ending:  # a machine is off before it is on again
+                self._boot(instance_id, now)
         for instance_id in changes.replace:
             if self._dead[instance_id] <= now:
                 self._replace(instance_id)
 
     def end_all(self, now: float) -> None:
         """Ask every worker to end, as a laptop does that is switched off; the group is left as it is."""
-        for instance_id in [*self._booting, *self._running]:
+        for instance_id in list(self._running):
             self._end(instance_id, now)
 
     def has_ended(self, now: float) -> bool:
@@ -125,7 +119,6 @@ class Fleet:
         return not self._ending
 
     def _boot(self, instance_id: str, now: float) -> None:
-        del self._booting[instance_id]
         try:
             worker = self._start(instance_id)
         except OSError as error:
@@ -136,8 +129,6 @@ class Fleet:
         logger.info("worker_started", extra={"instance_id": instance_id})
 
     def _end(self, instance_id: str, now: float) -> None:
-        if self._booting.pop(instance_id, None) is not None:
-            return
         worker, _ = self._running.pop(instance_id)
         worker.ask_to_end()
         self._ending[instance_id] = (worker, now + self._grace_s)
@@ -178,15 +169,15 @@ class Fleet:
 
 
 class AutoScalingGroup:
-    """The group behind Auto Scaling's API."""
+    """The group, with its warm pool, behind Auto Scaling's API."""
 
     def __init__(self, client: "AutoScalingClient", name: str) -> None:
         """Read and act on group `name`."""
         self._client = client
         self._name = name
 
-    def in_service(self) -> frozenset[str]:
-        """Return the ids of the instances in service.
+    def switched_on(self) -> frozenset[str]:
+        """Return the ids of the instances that run.
 
         Raises:
             LookupError: there is no such group.
@@ -194,11 +185,9 @@ class AutoScalingGroup:
         answer = self._client.describe_auto_scaling_groups(AutoScalingGroupNames=[self._name])
         if not answer["AutoScalingGroups"]:
             raise LookupError(f"there is no Auto Scaling group {self._name}")
-        return frozenset(
-            instance["InstanceId"]
-            for instance in answer["AutoScalingGroups"][0].get("Instances", [])
-            if instance["LifecycleState"] == "InService"
-        )
+        pool = self._client.describe_warm_pool(AutoScalingGroupName=self._name)
+        instances = [*answer["AutoScalingGroups"][0].get("Instances", []), *pool["Instances"]]
+        return frozenset(each["InstanceId"] for each in instances if is_on(each["LifecycleState"]))
 
     def replace(self, instance_id: str) -> None:
         """Terminate an instance; the group launches another if it still wants as many."""
@@ -244,13 +233,12 @@ class _Lines(logging.Formatter):
 def main() -> None:
     """Follow a group until SIGTERM or SIGINT, then end its workers."""
     parser = argparse.ArgumentParser(
-        description="Run a worker process for each instance in service of a local Auto Scaling group.",
+        description="Run a worker process for each running instance of a local Auto Scaling group.",
         epilog="Workers call AWS as profile 'worker'; INSTANCE_ID and AUTO_SCALING_GROUP say who they are.",
     )
     parser.add_argument("--aws-dir", type=Path, default=Path(".parjanya/aws"), help="state of the local AWS")
     parser.add_argument("--directory", type=Path, default=Path(".parjanya/fleet"), help="logs and pid files")
     parser.add_argument("--prefix", default=os.environ.get("PARJANYA_PREFIX", "parjanya-local"))
-    parser.add_argument("--boot-delay-s", type=float, default=0.0)
     parser.add_argument("--interval-s", type=float, default=0.5)
     parser.add_argument("--grace-s", type=float, default=20.0)
     parser.add_argument(
@@ -283,7 +271,6 @@ def _run(arguments: argparse.Namespace) -> None:
     fleet = Fleet(
         AutoScalingGroup(client, name),
         worker_starter(command=arguments.command, group=name, environment=environment, directory=directory),
-        boot_delay_s=arguments.boot_delay_s,
         grace_s=arguments.grace_s,
     )
     stop = threading.Event()

@@ -70,6 +70,37 @@ class Realiser:
             ProtectedFromScaleIn=False,
         )
 
+    def warm(self, count: int) -> None:
+        """Prepare instances that wait for their worker to boot."""
+        name = self._deployed.names.gpu_group
+        self._groups.put_lifecycle_hook(
+            AutoScalingGroupName=name,
+            LifecycleHookName="boot",
+            LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING",
+        )
+        self._groups.put_warm_pool(AutoScalingGroupName=name, MaxGroupPreparedCapacity=count)
+
+    def warmed(self) -> dict[str, str]:
+        """State by id of the prepared instances."""
+        found = self._groups.describe_warm_pool(AutoScalingGroupName=self._deployed.names.gpu_group)
+        return {each["InstanceId"]: each["LifecycleState"] for each in found["Instances"]}
+
+    def booted(self, instance_id: str) -> None:
+        """Say what a worker says when it has verified and loaded everything."""
+        self._groups.complete_lifecycle_action(
+            AutoScalingGroupName=self._deployed.names.gpu_group,
+            LifecycleHookName="boot",
+            InstanceId=instance_id,
+            LifecycleActionResult="CONTINUE",
+        )
+
+    def forget_pool(self) -> None:
+        """Leave the group as the templates made it."""
+        name = self._deployed.names.gpu_group
+        self._groups.delete_lifecycle_hook(AutoScalingGroupName=name, LifecycleHookName="boot")
+        if "WarmPoolConfiguration" in self._groups.describe_warm_pool(AutoScalingGroupName=name):
+            self._groups.delete_warm_pool(AutoScalingGroupName=name, ForceDelete=True)
+
     def log(self, instance_id: str) -> str:
         """What the worker printed."""
         path = self.directory / f"{instance_id}.log"
@@ -86,6 +117,7 @@ def realiser(deployed_aws: DeployedAws, tmp_path: Path) -> Iterator[Realiser]:
     """A realiser following the deployed group, with nothing left behind."""
     started = Realiser(deployed_aws, tmp_path)
     yield started
+    started.forget_pool()
     if started.instances():
         started.unprotect_all()
     started.desire(0)
@@ -129,6 +161,26 @@ def test_realiser_when_killed_then_its_workers_do_not_survive_the_next(realiser:
     _wait_for(lambda: realiser.log(only).count(only) == 2)
     assert not before.is_running()
     assert realiser.instances() == [only]
+
+
+def test_realiser_when_an_instance_is_only_being_warmed_then_its_worker_runs_until_it_is_stopped(
+    realiser: Realiser,
+) -> None:
+    """A warm instance runs its worker while its boot hook waits, rests without one, and serves as itself."""
+    realiser.warm(1)
+    [(only, state)] = realiser.warmed().items()
+    assert state == "Warmed:Pending:Wait"
+    _wait_for(lambda: only in realiser.log(only))
+
+    realiser.booted(only)
+    assert realiser.warmed() == {only: "Warmed:Stopped"}
+    _wait_for(lambda: realiser.workers() == {})
+
+    realiser.desire(1)
+    _wait_for(lambda: only in realiser.workers())
+    realiser.booted(only)
+    assert realiser.instances() == [only]
+    _wait_for(lambda: realiser.log(only).count(f"{only} ") == 2)
 
 
 def _wait_for(condition: Callable[[], object], timeout_s: float = 20.0) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parjanya_dagster.local.fleet import Fleet
-from parjanya_dagster.local.instances import FleetChanges, fleet_changes, replacement_delay_s
+from parjanya_dagster.local.instances import FleetChanges, fleet_changes, is_on, replacement_delay_s
 
 _IDS = st.frozensets(st.sampled_from(["i-1", "i-2", "i-3", "i-4"]))
 
@@ -39,7 +39,7 @@ class FakeGroup:
     replaced: list[str] = field(default_factory=list)
     readable: bool = True
 
-    def in_service(self) -> frozenset[str]:
+    def switched_on(self) -> frozenset[str]:
         """The instances, or an error while unreadable."""
         if not self.readable:
             raise LookupError("there is no such group")
@@ -55,30 +55,31 @@ class FakeGroup:
 class Scene:
     """A fleet over fakes, its processes by instance."""
 
-    def __init__(self, *, boot_delay_s: float = 0.0, grace_s: float = 20.0) -> None:
+    def __init__(self, *, grace_s: float = 20.0) -> None:
         self.group = FakeGroup()
         self.processes: dict[str, FakeProcess] = {}
         self.obeys = True
-        self.fleet = Fleet(self.group, self._start, boot_delay_s=boot_delay_s, grace_s=grace_s)
+        self.fleet = Fleet(self.group, self._start, grace_s=grace_s)
 
     def _start(self, instance_id: str) -> FakeProcess:
-        assert instance_id not in self.processes, "no instance is started twice"
+        before = self.processes.get(instance_id)
+        assert before is None or before.exit_status is not None, "an instance has one process at a time"
         self.processes[instance_id] = FakeProcess(obeys=self.obeys)
         return self.processes[instance_id]
 
 
 @given(_IDS, _IDS, _IDS)
 def test_changes_when_carried_out_then_nothing_is_left_to_do(
-    in_service: frozenset[str], running: frozenset[str], dead: frozenset[str]
+    switched_on: frozenset[str], running: frozenset[str], dead: frozenset[str]
 ) -> None:
     """The decision reaches its goal in one step: processes equal the group, minus the dead."""
     dead = dead - running
-    changes = fleet_changes(in_service, running=running, dead=dead)
+    changes = fleet_changes(switched_on, running=running, dead=dead)
 
     after = (running | set(changes.start)) - set(changes.stop)
 
-    assert after == in_service - dead
-    assert fleet_changes(in_service, running=after, dead=dead) == FleetChanges(
+    assert after == switched_on - dead
+    assert fleet_changes(switched_on, running=after, dead=dead) == FleetChanges(
         start=(), stop=(), replace=changes.replace
     )
 
@@ -88,7 +89,7 @@ def test_replacement_delay_when_deaths_go_on_then_grows_to_a_minute() -> None:
     assert [replacement_delay_s(deaths) for deaths in (1, 2, 3, 7, 1000)] == [1, 2, 4, 60, 60]
 
 
-def test_instance_when_in_service_then_gets_one_worker() -> None:
+def test_instance_when_switched_on_then_gets_one_worker() -> None:
     """One process per instance, however often the group is read."""
     scene = Scene()
     scene.group.instances = {"i-1", "i-2"}
@@ -99,19 +100,48 @@ def test_instance_when_in_service_then_gets_one_worker() -> None:
     assert sorted(scene.processes) == ["i-1", "i-2"]
 
 
-def test_instance_when_booting_then_worker_waits_for_the_delay() -> None:
-    """A machine takes its time to boot, and one that is terminated before never runs a worker."""
-    scene = Scene(boot_delay_s=5)
-    scene.group.instances = {"i-1", "i-2"}
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("Pending", False),
+        ("Pending:Wait", True),
+        ("Pending:Proceed", True),
+        ("InService", True),
+        ("Terminating", False),
+        ("Terminating:Wait", True),
+        ("Warmed:Pending", False),
+        ("Warmed:Pending:Wait", True),
+        ("Warmed:Stopped", False),
+        ("Warmed:Hibernated", False),
+        ("Warmed:Running", True),
+        ("Warmed:Terminating:Wait", False),
+    ],
+)
+def test_machine_when_in_a_state_then_is_on_or_off(
+    state: str,
+    expected: bool,  # noqa: FBT001 - a column of the table above
+) -> None:
+    """A worker runs where a machine would: in service, and while a hook waits for what runs on it."""
+    assert is_on(state) == expected
+
+
+def test_instance_when_stopped_and_started_again_then_first_worker_ends_before() -> None:
+    """A machine that leaves the warm pool quickly is off before it is on again."""
+    scene = Scene(grace_s=10)
+    scene.obeys = False
+    scene.group.instances = {"i-1"}
     scene.fleet.follow(0)
-    scene.fleet.follow(4)
-    assert scene.processes == {}
+    first = scene.processes["i-1"]
+    scene.group.instances = set()
+    scene.fleet.follow(1)
 
-    scene.group.instances = {"i-2"}
-    scene.fleet.follow(5)
-    scene.fleet.follow(6)
+    scene.group.instances = {"i-1"}
+    scene.fleet.follow(2)
+    assert scene.processes["i-1"] is first
+    first.exit_status = 0
+    scene.fleet.follow(3)
 
-    assert sorted(scene.processes) == ["i-2"]
+    assert scene.processes["i-1"] is not first
 
 
 def test_instance_when_gone_then_worker_is_asked_and_later_killed() -> None:
