@@ -1,7 +1,7 @@
 """The forecast's figure: how long a burst takes and what it costs, from a thousand images to a million."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,10 +23,9 @@ _FAINT: Final = "#616e7c"
 _GRID: Final = "#e4e7eb"
 _ORIGINAL: Final = "#c2410c"
 _OURS: Final = ("#0891b2", "#1d4ed8", "#7c3aed", "#15803d")
+_COLD_DASHES: Final = (0, (2, 1.6))
 _SIZES: Final = tuple(round(10 ** (3 + step / 32)) for step in range(97))
 """Bursts from a thousand to a million, so close that a curve shows each added instance."""
-_COLD_RANGE_S: Final = (1200.0, 2400.0)
-"""The original's cold start is given as 20 to 40 min: a band around its line."""
 _IMAGES: Final[Mapping[float, str]] = {
     1_000: "1,000",
     10_000: "10,000",
@@ -133,13 +132,8 @@ def _panel(axes: Axes, title: str, marks: Mapping[float, str]) -> None:
 
 
 def _original(axes: Axes, assumed: Assumptions, number: Callable[[Estimate], float]) -> None:
-    """Draw the original: a line, the band of its cold start, and its name along the line."""
-    low, high = (
-        [number(_original_at(size, replace(assumed, sequential_cold_s=cold_s))) for size in _SIZES]
-        for cold_s in _COLD_RANGE_S
-    )
+    """Draw the original, with its name along the line."""
     line = [number(_original_at(size, assumed)) for size in _SIZES]
-    axes.fill_between(_SIZES, low, high, color=_ORIGINAL, alpha=0.18, linewidth=0)
     axes.plot(_SIZES, line, color=_ORIGINAL, linewidth=2.6, solid_capstyle="round")
     middle = len(_SIZES) * 6 // 10
     axes.annotate(
@@ -156,7 +150,7 @@ def _original(axes: Axes, assumed: Assumptions, number: Callable[[Estimate], flo
 def _ours(axes: Axes, curves: Sequence[_Curve], number: Callable[[Estimate], float]) -> None:
     for curve in curves:
         warm, cold = ([number(each) for each in side] for side in (curve.warm, curve.cold))
-        axes.plot(_SIZES, cold, color=curve.colour, linewidth=1.3, linestyle=(0, (2, 1.6)))
+        axes.plot(_SIZES, cold, color=curve.colour, linewidth=1.3, linestyle=_COLD_DASHES)
         axes.plot(_SIZES, warm, color=curve.colour, linewidth=2.2, solid_capstyle="round")
 
 
@@ -169,16 +163,6 @@ def _mark_deadline(axes: Axes, assumed: Assumptions) -> None:
         textcoords="offset points",
         color=_INK,
         fontsize=10,
-    )
-    axes.text(
-        0.985,
-        0.13,
-        f"each tooth: one more instance\nabove the deadline: no more than {assumed.max_instances}",
-        transform=axes.transAxes,
-        ha="right",
-        fontsize=10,
-        color=_FAINT,
-        linespacing=1.5,
     )
 
 
@@ -198,7 +182,8 @@ def _headline(figure: Figure, assumed: Assumptions, curves: Sequence[_Curve]) ->
     )
     names = [curve.name for curve in curves]
     handles = [figure.axes[0].plot([], [], color=curve.colour, linewidth=2.6)[0] for curve in curves]
-    for label, style in ((f"pool of {assumed.warm_pool}", "-"), ("cold", (0, (2, 1.6)))):
+    starts = ((f"pool of {assumed.warm_pool}", "-"), ("cold", _COLD_DASHES)) if assumed.warm_pool else ()
+    for label, style in starts:
         handles.append(figure.axes[0].plot([], [], color=_FAINT, linewidth=1.8, linestyle=style)[0])
         names.append(label)
     figure.legend(
@@ -211,5 +196,7 @@ def _headline(figure: Figure, assumed: Assumptions, curves: Sequence[_Curve]) ->
         handlelength=1.8,
         columnspacing=1.6,
     )
-    known = "A forecast, not a measurement: throughput is a roofline estimate, prices are list prices."
-    figure.text(0.975, 0.018, known, ha="right", fontsize=9, color=_FAINT)
+    teeth = "Each tooth of a curve: one more instance. Above the deadline: the group's maximum of "
+    known = "A forecast, not a measurement: roofline throughput, list prices."
+    figure.text(0.025, 0.02, f"{teeth}{assumed.max_instances}.", fontsize=9.5, color=_FAINT)
+    figure.text(0.975, 0.02, known, ha="right", fontsize=9.5, color=_FAINT)

@@ -63,7 +63,9 @@ def night_cells(estimate: Estimate) -> tuple[str, ...]:
 def burst_cell(estimate: Estimate) -> str:
     """Return how long, for how much, on how many instances; "late" where the deadline is missed."""
     late = "late, " if estimate.kept is False else ""
-    return f"{late}{duration(estimate.wall_clock_s)}  {money(estimate.cost_usd):>7} {estimate.instances:>3} x"
+    return (
+        f"{late}{duration(estimate.wall_clock_s)}, {money(estimate.cost_usd):>7}, {estimate.instances:>2} x"
+    )
 
 
 def night_table(title: str, estimates: Sequence[Estimate]) -> Table:
