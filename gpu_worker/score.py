@@ -3,8 +3,8 @@
 An engine is loaded once per process and kept, so that a warm instance pays for the image alone.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
@@ -20,10 +20,10 @@ from parjanya_dagster.core.errors import ConfigError, EdgeError, InvalidRequestE
 from parjanya_dagster.core.execution.outcome import Completed, Outcome
 from parjanya_dagster.core.policy.decide import CompiledPolicy
 from parjanya_dagster.core.policy.facts import facts_of
-from parjanya_dagster.core.truth.answers import Answers
+from parjanya_dagster.core.truth.answers import Answer, Answers, InvalidAnswerError
 from parjanya_dagster.core.truth.identity import new_image_id
 from parjanya_dagster.core.truth.result import Result
-from parjanya_dagster.core.truth.row import Decision
+from parjanya_dagster.core.truth.row import Decision, ImageRow
 from parjanya_dagster.settings import load_settings
 
 _PROBE_PX = 256
@@ -47,11 +47,16 @@ class Scorer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """An image about to be judged, and whose it is."""
+    """An image about to be judged, and whose it is.
+
+    Args:
+        carried: answers by question that are known already and not asked again.
+    """
 
     tenant_id: str
     priority: str
     scorable: Scorable
+    carried: Mapping[str, Answer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +95,7 @@ def judge(scorer: Scorer, policy: CompiledPolicy, subjects: Sequence[Subject]) -
     Raises:
         Exception: whatever the engine raises.
     """
-    answers = scorer.engine.answer([subject.scorable.image for subject in subjects], scorer.pack)
+    answers = _answers(scorer, subjects)
     facts = [
         facts_of(
             tenant=subject.tenant_id,
@@ -103,6 +108,26 @@ def judge(scorer: Scorer, policy: CompiledPolicy, subjects: Sequence[Subject]) -
     ]
     decisions = policy.decide_many(facts)
     return [Judged(answers=a, decision=d) for a, d in zip(answers, decisions, strict=True)]
+
+
+def carried_over(row: ImageRow, earlier: Sequence[Result], scorer: Scorer) -> dict[str, Answer]:
+    """Return the answers that a partial replay keeps; none unless this engine and pack would give them.
+
+    Args:
+        earlier: results of the row's image.
+    """
+    if row.questions is None:
+        return {}
+    fingerprint = scorer.engine.fingerprint(scorer.pack)
+    source = next((each for each in earlier if each.result_id == row.result_id), None)
+    if source is None or source.fingerprint != fingerprint:
+        return {}
+    try:
+        known = Answers.from_document(source.answers, fingerprint=fingerprint).by_question
+    except InvalidAnswerError:
+        return {}  # what cannot be read is asked again
+    kept = {question.id for question in scorer.pack.questions} - set(row.questions)
+    return {question: answer for question, answer in known.items() if question in kept}
 
 
 def score_batch(
@@ -124,19 +149,62 @@ def score_batch(
         in_force = _policy_for(scorer, policy)
     except (EdgeError, ConfigError, InvalidRequestError) as error:
         return DependencyFailed(dependency=Dependency.POLICY, receipts=receipts, detail=str(error))
-    subjects = [
-        Subject(tenant_id=candidate.job.tenant_id, priority=candidate.row.priority, scorable=image)
-        for candidate, image in zip(batch, images, strict=True)
-    ]
+    try:
+        subjects = [
+            _subject(platform, scorer, candidate, image)
+            for candidate, image in zip(batch, images, strict=True)
+        ]
+    except EdgeError as error:
+        return DependencyFailed(dependency=Dependency.ROWS, receipts=receipts, detail=str(error))
     try:
         judged = judge(scorer, in_force, subjects)
     except Exception as error:  # noqa: BLE001 -- an engine may raise anything, about any image
         return BatchFailed(receipts=receipts, error=repr(error)[:200], engine_is_sound=scorer.answers_probe())
     outcomes: dict[str, Outcome] = {
-        candidate.receipt: Completed(result=_result(platform, candidate, each, scored_by))
+        candidate.receipt: Completed(result=_result(platform, scorer, candidate, each, scored_by))
         for candidate, each in zip(batch, judged, strict=True)
     }
     return BatchScored(outcomes=outcomes)
+
+
+def _answers(scorer: Scorer, subjects: Sequence[Subject]) -> list[Answers]:
+    """Return whole answers in the order of `subjects`; images that lack the same questions go together."""
+    groups: dict[frozenset[str], list[int]] = {}
+    for at, subject in enumerate(subjects):
+        groups.setdefault(frozenset(subject.carried), []).append(at)
+    whole: dict[int, Answers] = {}
+    for carried, members in groups.items():
+        asked = scorer.pack.without(carried)
+        images = [subjects[at].scorable.image for at in members]
+        if asked.questions:
+            new = scorer.engine.answer(images, asked)
+        else:
+            new = [Answers.of(fingerprint=scorer.engine.fingerprint(asked)) for _ in members]
+        for at, each in zip(members, new, strict=True):
+            whole[at] = _joined(scorer, subjects[at], each)
+    return [whole[at] for at in range(len(subjects))]
+
+
+def _joined(scorer: Scorer, subject: Subject, new: Answers) -> Answers:
+    """Return carried and new answers in the pack's order; all new where they cannot be compared."""
+    if not subject.carried:
+        return new
+    if new.fingerprint != scorer.engine.fingerprint(scorer.pack):
+        # e.g. fewer pixels than usual, for want of memory
+        return scorer.engine.answer([subject.scorable.image], scorer.pack)[0]
+    known = {**subject.carried, **new.by_question}
+    return Answers.of(*(known[each.id] for each in scorer.pack.questions), fingerprint=new.fingerprint)
+
+
+def _subject(platform: Platform, scorer: Scorer, candidate: Candidate, image: Scorable) -> Subject:
+    row = candidate.row
+    earlier = platform.images.results(row.key) if row.questions is not None else ()
+    return Subject(
+        tenant_id=candidate.job.tenant_id,
+        priority=row.priority,
+        scorable=image,
+        carried=carried_over(row, earlier, scorer),
+    )
 
 
 def _policy_for(scorer: Scorer, policy: PolicyInForce) -> CompiledPolicy:
@@ -147,7 +215,9 @@ def _policy_for(scorer: Scorer, policy: PolicyInForce) -> CompiledPolicy:
     return in_force
 
 
-def _result(platform: Platform, candidate: Candidate, judged: Judged, scored_by: str) -> Result:
+def _result(
+    platform: Platform, scorer: Scorer, candidate: Candidate, judged: Judged, scored_by: str
+) -> Result:
     now = platform.clock()
     attempt_id = new_image_id(now, platform.entropy(10))
     return Result(
@@ -158,4 +228,5 @@ def _result(platform: Platform, candidate: Candidate, judged: Judged, scored_by:
         decision=judged.decision,
         scored_by=scored_by,
         at=now,
+        prompt_pack=scorer.pack.id,
     )

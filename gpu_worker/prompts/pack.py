@@ -6,8 +6,8 @@ content, and an edited pack that kept its version is noticed.
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.resources import files
 from typing import Any, Final
@@ -108,6 +108,14 @@ class PromptPack:
                 return question
         known = ", ".join(question.id for question in self.questions)
         raise ConfigError(f"prompt pack {self.id} has no question '{question_id}'; it asks {known}")
+
+    def without(self, question_ids: Container[str]) -> "PromptPack":
+        """Return the pack that asks the rest, in its order.
+
+        It keeps id and content hash: each question means what it means in the whole pack, so that its answer
+        has the same fingerprint.
+        """
+        return replace(self, questions=tuple(each for each in self.questions if each.id not in question_ids))
 
 
 def shipped_pack(pack_id: str = DEFAULT_PACK) -> PromptPack:
