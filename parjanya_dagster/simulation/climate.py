@@ -1,0 +1,52 @@
+"""The climate: the numbers of one world, drawn from its seed."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from parjanya_dagster.core.reconcile.limits import Limits
+from parjanya_dagster.simulation.draws import chance
+
+_TENANTS: Final = ("acme", "brave", "crisp")
+_SHORT_RETENTION: Final = 0.2
+"""Share of worlds whose queues forget within the time of faults."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Climate:
+    """The numbers of one world, drawn from its seed: small ones, so that long stories are short.
+
+    Args:
+        tenants: who uploads.
+        uploads: images sent during the time of faults.
+        chaos_s: how long faults happen.
+        index_lag_s: how far indexes are behind.
+        warm: instances in the warm pool.
+    """
+
+    limits: Limits
+    tenants: tuple[str, ...]
+    uploads: int
+    chaos_s: int
+    index_lag_s: float
+    warm: int
+    receive_limit: int = 100
+
+
+def climate_of(seed: str) -> Climate:
+    """Return the climate that belongs to a seed."""
+    retention = timedelta(minutes=40) if chance(seed, "retention") < _SHORT_RETENTION else timedelta(days=7)
+    limits = Limits(
+        upload_url_life=timedelta(minutes=5),
+        longest_transfer=timedelta(minutes=10),
+        retention=retention,
+        retention_margin=retention / 8,
+    )
+    return Climate(
+        limits=limits,
+        tenants=_TENANTS[: 1 + int(3 * chance(seed, "tenants"))],
+        uploads=8 + int(56 * chance(seed, "uploads")),
+        chaos_s=900 + int(2700 * chance(seed, "length")),
+        index_lag_s=(0.0, 0.5, 5.0, 25.0)[int(4 * chance(seed, "lag"))],
+        warm=int(3 * chance(seed, "warm")),
+    )

@@ -1,0 +1,113 @@
+"""An episode: a time of faults, a time of calm, and what must be true when everything was said and done.
+
+Liveness is judged in the calm: within bounded virtual time nothing waits any more, no instance is left, and
+further cycles write nothing but heartbeats.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from parjanya_dagster.core.truth.row import Status
+from parjanya_dagster.simulation.climate import Climate
+from parjanya_dagster.simulation.faults import Place
+from parjanya_dagster.simulation.functions import SWEEP_EVERY_S
+from parjanya_dagster.simulation.invariants import Violation
+from parjanya_dagster.simulation.kernel import MS_PER_S
+from parjanya_dagster.simulation.people import let_people_upload
+from parjanya_dagster.simulation.world import World
+
+_CALM_S: Final = 4 * 3600
+_QUIET_CYCLES: Final = 3
+_MAY_BE_WRITTEN: Final = frozenset({"control.beat"})
+_BEFORE_UPLOAD: Final = (Status.PENDING_UPLOAD, Status.UPLOAD_FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """What came of one world.
+
+    Args:
+        happened: every fault and deed, in order: the trace that plays it again.
+        calm_s: virtual seconds from the last fault until nothing was left to do.
+    """
+
+    seed: str
+    steps: int
+    virtual_s: float
+    calm_s: float
+    violations: tuple[Violation, ...]
+    happened: tuple[Place, ...]
+    faults: Counter[str]
+    transitions: Counter[str]
+    actions: Counter[str]
+    outcomes: Counter[str]
+
+
+def play(seed: str, *, only: Iterable[Place] | None = None, climate: Climate | None = None) -> Episode:
+    """Live through one world; it ends at its first violation.
+
+    Args:
+        only: the trace to play; None lets the seed decide.
+    """
+    world = World(seed, only=only, climate=climate)
+    world.found()
+    let_people_upload(world)
+    _run_for(world, world.climate.chaos_s)
+    world.calm_down()
+    began_ms = world.kernel.now_ms
+    calm_s = _become_quiet(world)
+    return Episode(
+        seed=seed,
+        steps=world.kernel.steps,
+        virtual_s=world.kernel.now_ms / MS_PER_S,
+        calm_s=calm_s if calm_s is not None else (world.kernel.now_ms - began_ms) / MS_PER_S,
+        violations=tuple(world.violations()),
+        happened=tuple(world.chaos.happened),
+        faults=world.chaos.counts,
+        transitions=world.watch.transitions,
+        actions=world.actions,
+        outcomes=world.outcomes,
+    )
+
+
+def unfinished(world: World) -> list[str]:
+    """Return what is still waiting for something, as sentences; [] when the world is at rest."""
+    waiting = [
+        f"{world.alias(row.key.image_id)} waits in {row.status}"
+        for row in world.rows.values()
+        if not row.status.is_settled and not row.quarantined
+    ]
+    if world.fleet.members or world.fleet.desired:
+        waiting.append(f"{len(world.fleet.members)} instances of {world.fleet.desired} are left")
+    known = {row.key.image_id for row in world.rows.values() if row.status not in _BEFORE_UPLOAD}
+    waiting += [f"{world.alias(each)} is stored and no row says so" for each in world.stored() - known]
+    if world.functions.running or world.kernel.promised:
+        waiting.append(f"{world.functions.running} invocations run, {world.kernel.promised} events are due")
+    return waiting
+
+
+def _become_quiet(world: World) -> float | None:
+    """Let the calm do its work; return the virtual seconds it took, None when a promise was broken."""
+    began_ms = world.kernel.now_ms
+    while left := unfinished(world):
+        if world.violations():
+            return None
+        if world.kernel.now_ms - began_ms > _CALM_S * MS_PER_S:
+            world.watch.report("the backlog and the fleet reach zero", "; ".join(left[:5]))
+            return None
+        _run_for(world, SWEEP_EVERY_S)
+    took_s = (world.kernel.now_ms - began_ms) / MS_PER_S
+    _run_for(world, SWEEP_EVERY_S)
+    world.calls.written.clear()
+    _run_for(world, _QUIET_CYCLES * SWEEP_EVERY_S)
+    written = sorted(set(world.calls.written) - _MAY_BE_WRITTEN)
+    if written:
+        world.watch.report("a world at rest is left alone", ", ".join(written))
+    return took_s
+
+
+def _run_for(world: World, seconds: float) -> None:
+    until_ms = world.kernel.now_ms + int(seconds * MS_PER_S)
+    world.kernel.run(until_ms=until_ms, may_go_on=world.is_sound)

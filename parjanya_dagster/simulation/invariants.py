@@ -1,0 +1,143 @@
+"""Invariants: what must hold after every step, checked at the writes that could break it.
+
+Nothing in a world changes except by such a write, so looking at each one is looking after every step, at a
+cost that does not grow with the world.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from parjanya_dagster.core.intent.job import job_from_json
+from parjanya_dagster.core.names import Names
+from parjanya_dagster.core.truth.identity import ImageKey
+from parjanya_dagster.core.truth.lifecycle import TRANSITIONS, Event
+from parjanya_dagster.core.truth.row import ImageRow, Status
+from parjanya_dagster.simulation.kernel import Actor
+
+_NEW_GENERATION: Final = frozenset({Event.REPLAYED, Event.REGRADED_BY_RULES})
+_DEMAND_SIGNALS: Final = frozenset({"queue.depth", "steps.open", "fleet.size"})
+_UNREADABLE: Final = "{"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """A promise that was broken.
+
+    Args:
+        step: steps done by then.
+        at_s: virtual seconds since the world began.
+    """
+
+    invariant: str
+    detail: str
+    step: int
+    at_s: float
+
+
+def transition_name(before: Status, event: Event) -> str:
+    """Return how a transition is named in reports."""
+    return f"{before.value} --{event.value}--> {TRANSITIONS[before, event].value}"
+
+
+class Watch:
+    """Looks at every write.
+
+    Args:
+        rows: the heads as stored.
+        when: returns steps and virtual seconds so far.
+        max_instances: what desired capacity may never exceed.
+    """
+
+    def __init__(
+        self,
+        names: Names,
+        rows: dict[ImageKey, ImageRow],
+        when: Callable[[], tuple[int, float]],
+        *,
+        max_instances: int,
+    ) -> None:
+        self.violations: list[Violation] = []
+        self.transitions: Counter[str] = Counter()
+        self._names = names
+        self._rows = rows
+        self._when = when
+        self._max_instances = max_instances
+        self._sent: set[str] = set()
+        self._named: dict[tuple[ImageKey, int], str] = {}
+
+    def report(self, invariant: str, detail: str) -> None:
+        """Note that a promise was broken."""
+        step, at_s = self._when()
+        self.violations.append(Violation(invariant=invariant, detail=detail, step=step, at_s=at_s))
+
+    def stored(self, before: ImageRow | None, after: ImageRow) -> None:
+        """Look at a head that was written."""
+        if before is not None:
+            self._is_allowed(before, after)
+            if after.result_id != before.result_id and after.result_id is not None:
+                self._is_the_only_result(after)
+            if after.intent_id != before.intent_id and after.intent_id is not None:
+                self._was_sent(after)
+        if after.is_gap and after.due_at is None:
+            self.report("no image is lost", f"{after.key} waits in {after.status}, and no index shows it")
+
+    def sent(self, body: str) -> None:
+        """Look at a message that was sent."""
+        job = job_from_json(body)
+        self._sent.add(job.intent_id)
+        if job.source_bucket != self._names.uploads_bucket(job.tenant_id):
+            self.report("a job names its tenant's bucket", f"{job.key} names {job.source_bucket}")
+
+    def deleted(self, body: str) -> None:
+        """Look at a message that was deleted."""
+        if not body.startswith(_UNREADABLE):
+            return
+        job = job_from_json(body)
+        row = self._rows.get(job.key)
+        if row is None or row.generation != job.generation:
+            return
+        if row.status is Status.PENDING_VLM_ENRICHMENT:
+            self.report(
+                "a message is deleted only after a durable outcome",
+                f"{job.key} still waits in generation {job.generation}",
+            )
+
+    def desired(self, before: int, after: int, actor: Actor | None) -> None:
+        """Look at a change of the desired capacity."""
+        if after > self._max_instances:
+            self.report("spend stays within the cap", f"desired {after} of {self._max_instances}")
+        if after < before and actor is not None and actor.process.blind & _DEMAND_SIGNALS:
+            signals = ", ".join(sorted(actor.process.blind & _DEMAND_SIGNALS))
+            self.report("nothing is scaled in while blind", f"{actor.label} could not read {signals}")
+
+    def _is_allowed(self, before: ImageRow, after: ImageRow) -> None:
+        grown = after.generation - before.generation
+        if grown < 0:
+            self.report("no write from an older generation takes effect", f"{after.key}: {grown}")
+        if (before.status, before.generation) == (after.status, after.generation):
+            return
+        for event in Event:
+            target = TRANSITIONS.get((before.status, event))
+            if target is after.status and grown == (event in _NEW_GENERATION):
+                self.transitions[transition_name(before.status, event)] += 1
+                return
+        self.report(
+            "every transition is in the table", f"{after.key}: {before.status} to {after.status}, {grown:+}"
+        )
+
+    def _is_the_only_result(self, row: ImageRow) -> None:
+        generation = row.decided_generation
+        if generation != row.generation:
+            self.report(
+                "no write from an older generation takes effect",
+                f"{row.key}: a result of generation {generation} was named in {row.generation}",
+            )
+        known = self._named.setdefault((row.key, row.generation), row.result_id or "")
+        if known != row.result_id:
+            self.report("a generation is completed once", f"{row.key}: {known}, then {row.result_id}")
+
+    def _was_sent(self, row: ImageRow) -> None:
+        if row.intent_id not in self._sent:
+            self.report("a stamp never precedes its send", f"{row.key} is stamped {row.intent_id}")

@@ -1,0 +1,194 @@
+"""A worker on a simulated instance: the product's machine and performing code, with actors for threads.
+
+`serve` is the shape of `gpu_worker.headless.run_headless`; the engine is scripted, everything between the
+queue and Truth is the product's.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from gpu_worker.effects import Candidate, Effect, Exit, Forget, ReportAttempt, Score
+from gpu_worker.events import (
+    BatchFailed,
+    BatchScored,
+    Dependency,
+    DependencyFailed,
+    Event,
+    StopRequested,
+    Tick,
+)
+from gpu_worker.headless import work_is_visible
+from gpu_worker.journal import outcome_name
+from gpu_worker.limits import worker_limits
+from gpu_worker.perform import Performer, Threaded
+from gpu_worker.state import State
+from gpu_worker.worker import advance
+from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.core.errors import EdgeError
+from parjanya_dagster.core.execution.outcome import Completed, Outcome
+from parjanya_dagster.core.truth.identity import ImageKey, new_image_id
+from parjanya_dagster.core.truth.result import Result
+from parjanya_dagster.core.truth.row import Decision, Verdict
+from parjanya_dagster.simulation.faults import Fault
+from parjanya_dagster.simulation.kernel import Crashed, Kernel, Process
+
+_TICK_S: Final = 5.0
+_WATCH_S: Final = 20.0
+_IDLE_S: Final = 20.0
+_IMAGE_S: Final = 0.25
+_MICRO_BATCH: Final = 4
+
+
+class Worker:
+    """One worker process; when it dies and its instance lives, the instance starts another.
+
+    Args:
+        label: of the process.
+        nature: what an image does to the engine; None for nothing unusual.
+        protect: changes the instance's protection.
+        on_outcome: told how each attempt concluded.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        platform: Platform,
+        *,
+        label: str,
+        nature: Callable[[ImageKey], Fault | None],
+        protect: Callable[[bool], None],
+        on_outcome: Callable[[str], None],
+    ) -> None:
+        self.process = Process(label, "worker")
+        self._kernel = kernel
+        self._platform = platform
+        self._nature = nature
+        self._protect = protect
+        self._on_outcome = on_outcome
+        self._leaving: str | None = None
+        limits = worker_limits(platform.limits, micro_batch=_MICRO_BATCH)
+        self._limits = replace(limits, receive_pause=timedelta(seconds=2), receive_wait_s=0)
+        self._state = State(limits=self._limits)
+        self._performer = self._new_performer()
+        kernel.spawn(self.process, label, self._serve)
+
+    def leave(self, reason: str) -> None:
+        """See `Occupant`."""
+        self._leaving = reason
+        self._kernel.spawn(self.process, f"{self.process.label}/leave", self._stop)
+
+    def die(self) -> None:
+        """See `Occupant`."""
+        self.process.kill()
+
+    def _serve(self) -> None:
+        while self._leaving is None:
+            with suppress(EdgeError):  # the queue gives every message a second chance
+                self._protect(True)  # noqa: FBT003 -- the instance's protection, on
+            self._drain()
+            if self._leaving is not None:
+                break
+            with suppress(EdgeError):
+                self._protect(False)  # noqa: FBT003 -- the instance's protection, off
+            while self._leaving is None and not work_is_visible(self._platform):
+                self._kernel.sleep(_WATCH_S)
+        self.process.kill()
+
+    def _drain(self) -> None:
+        self._state = State(limits=self._limits)
+        self._performer = self._new_performer()
+        self._feed(Tick())
+        while not self._state.is_finished:
+            self._kernel.sleep(_TICK_S)
+            since = self._state.idle_since
+            if since is not None and (self._platform.clock() - since).total_seconds() >= _IDLE_S:
+                self._feed(StopRequested(reason="idle"))
+            self._feed(Tick())
+
+    def _stop(self) -> None:
+        self._feed(StopRequested(reason=self._leaving or "asked"))
+
+    def _new_performer(self) -> Performer:
+        return Performer(
+            self._platform,
+            scored_by=f"headless:{self.process.label}",
+            launch=self._launch,
+            feed=self._feed,
+            is_held=lambda receipt: receipt in self._state.held,
+            on_defect=self._note_defect,
+        )
+
+    def _feed(self, event: Event) -> None:
+        if not self.process.alive:
+            raise Crashed
+        self._state, effects = advance(self._state, event, self._platform.clock())
+        for effect in effects:
+            self._begin(effect)
+
+    def _begin(self, effect: Effect) -> None:
+        match effect:
+            case Score():
+                self._spawn(effect, partial(self._score, effect))
+            case ReportAttempt():
+                self._on_outcome(outcome_name(effect.outcome))
+            case Exit():
+                self.process.kill()
+                raise Crashed
+            case _:
+                self._performer.start(effect)
+
+    def _launch(self, effect: Threaded, perform: Callable[[], None]) -> None:
+        if isinstance(effect, Forget):
+            perform()
+        else:
+            self._spawn(effect, perform)
+
+    def _spawn(self, effect: Effect, body: Callable[[], object]) -> None:
+        self._kernel.spawn(self.process, f"{self.process.label}/{type(effect).__name__}", body)
+
+    def _note_defect(self, error: BaseException) -> None:
+        if isinstance(error, Exception):
+            self._kernel.defects.append((self.process.label, error))
+        self.process.kill()
+
+    def _score(self, score: Score) -> None:
+        batch = score.batch
+        receipts = tuple(candidate.receipt for candidate in batch)
+        try:
+            version = self._platform.control.published_policy()
+        except EdgeError as error:
+            self._feed(DependencyFailed(dependency=Dependency.POLICY, receipts=receipts, detail=str(error)))
+            return
+        self._kernel.sleep(_IMAGE_S * len(batch))
+        natures = {self._nature(candidate.job.key) for candidate in batch}
+        if Fault.ENGINE_KILLED in natures:
+            self.process.kill()
+            raise Crashed
+        if Fault.ENGINE_RAISED in natures or (len(batch) > 1 and Fault.ENGINE_RAISED_IN_COMPANY in natures):
+            self._feed(BatchFailed(receipts=receipts, error="scripted", engine_is_sound=True))
+            return
+        lost = [receipt for receipt in receipts if receipt not in self._performer.images]
+        if lost:
+            raise AssertionError(f"{len(lost)} of {len(receipts)} images to score are not in memory")
+        outcomes: dict[str, Outcome] = {
+            candidate.receipt: self._completed(candidate, version or "none") for candidate in batch
+        }
+        self._feed(BatchScored(outcomes=outcomes))
+
+    def _completed(self, candidate: Candidate, version: str) -> Completed:
+        now = self._platform.clock()
+        return Completed(
+            result=Result(
+                result_id=f"{candidate.job.generation}-{new_image_id(now, self._platform.entropy(10))}",
+                generation=candidate.job.generation,
+                answers={},
+                fingerprint="scripted",
+                decision=Decision(verdict=Verdict.ACCEPT, reason_codes=(), policy_version=version),
+                scored_by=self.process.label,
+                at=now,
+            )
+        )

@@ -1,0 +1,191 @@
+"""A world: the product on fakes that share a virtual clock, with people who use it and faults that befall it.
+
+Ingestion, reconciliation, capacity and the worker's machine are the product's own code, unchanged. Only what
+surrounds them is made up here: services, schedules, clients, operators.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.reconcile import Cycle
+from parjanya_dagster.control.tenants import add_tenant
+from parjanya_dagster.core.names import image_id_of_key
+from parjanya_dagster.core.reconcile.actions import EmitIntent
+from parjanya_dagster.core.truth.identity import ImageKey
+from parjanya_dagster.core.truth.row import ImageRow
+from parjanya_dagster.simulation.climate import Climate, climate_of
+from parjanya_dagster.simulation.draws import chance
+from parjanya_dagster.simulation.fakes.clock import FakeClock
+from parjanya_dagster.simulation.fakes.platform import START, a_fake_platform
+from parjanya_dagster.simulation.faults import Chaos, Fault, Place
+from parjanya_dagster.simulation.functions import Functions
+from parjanya_dagster.simulation.instances import Group
+from parjanya_dagster.simulation.invariants import Violation, Watch
+from parjanya_dagster.simulation.kernel import Kernel
+from parjanya_dagster.simulation.pictures import MortalReader
+from parjanya_dagster.simulation.port_calls import SimulatedCalls
+from parjanya_dagster.simulation.worker import Worker
+
+POLICY: Final = "v1"
+_SKEW_S: Final = 3
+_RESTART_S: Final = 5.0
+
+
+class World:
+    """One world from its first to its last moment.
+
+    Args:
+        only: the trace to play; None lets the seed decide.
+    """
+
+    def __init__(
+        self, seed: str, *, only: Iterable[Place] | None = None, climate: Climate | None = None
+    ) -> None:
+        self.seed = seed
+        self.climate = climate or climate_of(seed)
+        clock = FakeClock(START)
+        self.kernel = Kernel(clock, seed)
+        self.chaos = Chaos(seed, only=only)
+        self.calls = SimulatedCalls(self.kernel, self.chaos)
+        self.reader = MortalReader(self.kernel, self.calls)
+        self.fakes = replace(
+            a_fake_platform(clock=clock, calls=self.calls),
+            limits=self.climate.limits,
+            reader=self.reader,
+        )
+        self.actions: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
+        self.natures: dict[str, Fault] = {}
+        self._aliases: dict[str, str] = {}
+        self._whole = self.fakes.platform()
+        self._roles: dict[str, Platform] = {}
+        self.watch = Watch(
+            self.fakes.names,
+            self.fakes.images.rows,
+            lambda: (self.kernel.steps, self.kernel.now_ms / 1000),
+            max_instances=self.fakes.capacity.max_instances,
+        )
+        self.functions = Functions(
+            self.kernel,
+            self.chaos,
+            self.as_seen_by("lambda"),
+            seed=seed,
+            alias=self.alias,
+            on_cycle=self.note_cycle,
+        )
+        self.fleet = self.fakes.fleet
+        self.group = Group(self.kernel, self.chaos, self.fleet, seed=seed, occupy=self._occupy)
+        self._connect()
+
+    @property
+    def rows(self) -> dict[ImageKey, ImageRow]:
+        """The heads as stored."""
+        return self.fakes.images.rows
+
+    def as_seen_by(self, role: str) -> Platform:
+        """Return the platform of processes of a role; their clock may be wrong by seconds."""
+        if role not in self._roles:
+            skew = timedelta(0)
+            if self.chaos.strikes(Fault.CLOCK_SKEWED, role):
+                skew = timedelta(
+                    seconds=int((2 * chance(self.seed, "skew", role) - 1) * _SKEW_S * 1000) / 1000
+                )
+            clock = self.fakes.clock
+            self._roles[role] = replace(self._whole, plane=role, clock=lambda: clock.now + skew)
+        return self._roles[role]
+
+    def alias(self, image_id: str) -> str:
+        """Return the name of an image in this world, e.g. `acme/3`."""
+        return self._aliases.get(image_id, image_id)
+
+    def name(self, image_id: str, alias: str) -> None:
+        """Give an image its name."""
+        self._aliases[image_id] = alias
+
+    def note_cycle(self, cycle: Cycle) -> None:
+        """Count what a cycle planned."""
+        for action in cycle.actions:
+            name = type(action).__name__
+            self.actions[f"{name}:{action.reason}" if isinstance(action, EmitIntent) else name] += 1
+
+    def is_sound(self) -> bool:
+        """No promise was broken so far."""
+        return not self.watch.violations and not self.kernel.defects
+
+    def violations(self) -> list[Violation]:
+        """Return the promises that were broken; an error that is none of ours breaks one."""
+        for label, error in self.kernel.defects:
+            self.watch.report("nothing raises what it should not", f"{label}: {error!r}")
+        self.kernel.defects.clear()
+        return self.watch.violations
+
+    def stored(self) -> set[str]:
+        """Return image ids of every original that lies in a bucket."""
+        buckets = map(self.fakes.names.uploads_bucket, self.climate.tenants)
+        ids = {image_id_of_key(info.key) for each in buckets for info in self.fakes.objects.originals(each)}
+        return {each for each in ids if each is not None}
+
+    def calm_down(self) -> None:
+        """End every fault; what it left behind stays."""
+        self.chaos.is_on = False
+        self.calls.denied.clear()
+
+    def found(self) -> None:
+        """Let there be tenants, a policy and schedules."""
+        for tenant_id in self.climate.tenants:
+            add_tenant(self._whole, tenant_id)
+        self.fakes.control.publish_policy(POLICY, "{}", now=self.fakes.clock.now)
+        self.kernel.after(30 * chance(self.seed, "schedule"), self.functions.sweep_for_ever)
+
+    def nature_of(self, key: ImageKey) -> Fault | None:
+        """Return what an image does to the engine."""
+        return self.natures.get(self.alias(key.image_id))
+
+    def _connect(self) -> None:
+        fakes = self.fakes
+        fakes.images.set_index_lag(seconds=self.climate.index_lag_s)
+        fakes.images.on_stored = self._stored
+        fakes.objects.on_created = self.functions.object_created
+        fakes.queue.on_sent = self.watch.sent
+        fakes.queue.on_deleted = self.watch.deleted
+        fakes.queue.retention = self.climate.limits.retention
+        fakes.queue.receive_limit = self.climate.receive_limit
+        self.fleet.warm = self.climate.warm
+        self.fleet.on_desired = self._desired
+
+    def _stored(self, before: ImageRow | None, after: ImageRow) -> None:
+        self.watch.stored(before, after)
+        self.functions.row_written(after)
+
+    def _occupy(self, instance_id: str) -> Worker:
+        """Start a worker; when it dies and its instance lives, start another."""
+        worker = Worker(
+            self.kernel,
+            self.as_seen_by("worker"),
+            label=f"worker {instance_id}",
+            nature=self.nature_of,
+            protect=lambda is_protected: self._protect(instance_id, is_protected=is_protected),
+            on_outcome=self._note_outcome,
+        )
+        worker.process.on_death = lambda: self.kernel.after(_RESTART_S, lambda: self._restart(instance_id))
+        return worker
+
+    def _desired(self, before: int, after: int) -> None:
+        self.watch.desired(before, after, self.kernel.current)
+        self.group.desired_changed()
+
+    def _protect(self, instance_id: str, *, is_protected: bool) -> None:
+        with self.calls("instance.protect"):
+            self.group.protect(instance_id, protected=is_protected)
+
+    def _restart(self, instance_id: str) -> None:
+        member = self.group.instance(instance_id)
+        if member is not None and member.is_in_service:
+            self.group.occupied_by(instance_id, self._occupy(instance_id))
+
+    def _note_outcome(self, name: str) -> None:
+        self.outcomes[name] += 1
