@@ -1,0 +1,224 @@
+"""Replaying rows: previewed first, then carried out row by row, exactly the list that was previewed.
+
+Each row is one conditional update, so it may end anywhere: what was done is done, the rest is untouched, and
+the same plan goes on where it ended.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.redecision import Redecision, redecisions
+from parjanya_dagster.control.selection import batches, selected_rows
+from parjanya_dagster.core.errors import InvalidRequestError
+from parjanya_dagster.core.policy.preview import Price, Tariff, price_of
+from parjanya_dagster.core.reconcile.replay import Boundary, Refusal, decided_again, refusal, replayed
+from parjanya_dagster.core.reconcile.replay_plan import (
+    Entry,
+    ReplayPlan,
+    Selection,
+    moved_since,
+    planned,
+    slices,
+)
+from parjanya_dagster.core.truth.identity import ImageKey
+from parjanya_dagster.core.truth.row import ImageRow, Lane, Status
+
+SAMPLES: Final = 5
+_SLICE: Final = 25
+"""Rows read at once before they are moved one by one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What a plan will touch, and what it leaves alone.
+
+    Args:
+        by_reason: the code of the last failure, or the verdict in force.
+        verdicts: `before -> after`, where the rules alone decide again.
+        left_out: selected rows that the plan does not touch, by reason.
+        samples: images of the plan, at most 5.
+        price: of what is asked again.
+    """
+
+    plan: ReplayPlan
+    by_tenant: Counter[str]
+    by_status: Counter[str]
+    by_reason: Counter[str]
+    verdicts: Counter[str]
+    left_out: Counter[Refusal]
+    samples: tuple[ImageKey, ...]
+    price: Price
+
+
+@dataclass(slots=True)
+class Done:
+    """What came of a plan so far; told while it goes on, so that an interrupted one can say it too.
+
+    Args:
+        skipped: rows that were left alone after all, and why.
+        was_stopped: somebody asked it to stop; what is neither moved nor skipped is untouched.
+    """
+
+    moved: int = 0
+    skipped: list[tuple[ImageKey, Refusal]] = field(default_factory=list)
+    was_stopped: bool = False
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers for the audit trail."""
+        reasons = Counter(f"skipped_{reason}" for _, reason in self.skipped)
+        return {"replayed": self.moved, **reasons}
+
+
+def always() -> bool:
+    """Return True: the default of conditions under which a plan goes on."""
+    return True
+
+
+def preview_replay(
+    platform: Platform,
+    selection: Selection,
+    boundary: Boundary,
+    *,
+    tariff: Tariff,
+    lane: Lane = Lane.REGRADE,
+    limit: int | None = None,
+) -> Preview:
+    """Return what a replay of the selected rows would touch; changes nothing.
+
+    Args:
+        limit: at most so many rows, a tenant's newest first.
+
+    Raises:
+        InvalidRequestError: nothing was said about which images, or a tenant is not registered.
+        ConfigError: nothing is to be asked, and no policy is published to decide by.
+    """
+    if selection.is_everything:
+        raise InvalidRequestError(
+            "say which images: by id, tenant, status, policy version, fingerprint, verdict or time"
+        )
+    left_out: Counter[Refusal] = Counter()
+    rows: list[ImageRow] = []
+    seen = 0
+    for seen, row in enumerate(selected_rows(platform, selection), start=1):  # noqa: B007 - read after the loop
+        because = refusal(row, boundary)
+        if because is not None:
+            left_out[because] += 1
+        elif limit is None or len(rows) < limit:
+            rows.append(row)
+        else:
+            break
+    else:
+        left_out[Refusal.MISSING] += max(0, len(set(selection.keys)) - seen)
+    verdicts: Counter[str] = Counter()
+    if not boundary.asks:
+        rows = list(_decidable(platform, rows, left_out, verdicts))
+    plan = planned("replay", rows, boundary, lane=lane, now=platform.clock())
+    return described(plan, rows, tariff=tariff, left_out=left_out, verdicts=verdicts)
+
+
+def described(
+    plan: ReplayPlan,
+    rows: Sequence[ImageRow],
+    *,
+    tariff: Tariff,
+    left_out: Counter[Refusal],
+    verdicts: Counter[str] | None = None,
+) -> Preview:
+    """Return the preview of a plan for these rows."""
+    return Preview(
+        plan=plan,
+        by_tenant=Counter(row.key.tenant_id for row in rows),
+        by_status=Counter(row.status.value for row in rows),
+        by_reason=Counter(_reason(row) for row in rows),
+        verdicts=verdicts or Counter(),
+        left_out=+left_out,
+        samples=tuple(row.key for row in rows[:SAMPLES]),
+        price=price_of(len(rows) if plan.boundary.asks else 0, tariff),
+    )
+
+
+def carry_out(
+    platform: Platform, plan: ReplayPlan, *, done: Done, may_go_on: Callable[[], bool] = always
+) -> Iterator[Sequence[Entry]]:
+    """Move the rows of a plan; yield the entries that were dealt with, some at a time, in their order.
+
+    Args:
+        done: is told of each row as soon as it is dealt with.
+        may_go_on: asked before each row; may wait. False ends it there.
+
+    Raises:
+        EdgeError: Truth did not answer; what was done is done.
+        ConfigError: nothing is to be asked, and no policy is published to decide by.
+    """
+    for entries in slices(plan.entries, _SLICE):
+        rows = {row.key: row for row in platform.images.get_many([entry.key for entry in entries])}
+        standing = {entry.key: moved_since(entry, rows.get(entry.key), plan.boundary) for entry in entries}
+        untouched = [rows[key] for key, because in standing.items() if because is None]
+        again = {} if plan.boundary.asks else redecisions(platform, untouched)
+        for at, entry in enumerate(entries):
+            if not may_go_on():
+                done.was_stopped = True
+                yield entries[:at]
+                return
+            because = standing[entry.key]
+            if because is None:
+                because = _move(platform, rows[entry.key], plan, again.get(entry.key))
+            if because is None:
+                done.moved += 1
+            else:
+                done.skipped.append((entry.key, because))
+        yield entries
+
+
+def _move(
+    platform: Platform, row: ImageRow, plan: ReplayPlan, again: Redecision | Refusal | None
+) -> Refusal | None:
+    """Move one row; return why it was left alone after all, or None."""
+    if isinstance(again, Refusal):
+        return again
+    now = platform.clock()
+    if again is not None:
+        head, result = decided_again(row, again.result, again.decision, now=now)
+        platform.images.put_result(row.key, result)
+        return None if platform.images.write(row, head) else Refusal.CHANGED
+    because = _unconfirmed(platform, row)
+    if because is not None:
+        return because
+    after = replayed(row, plan.boundary, lane=plan.lane, now=now)
+    return None if platform.images.write(row, after) else Refusal.CHANGED
+
+
+def _unconfirmed(platform: Platform, row: ImageRow) -> Refusal | None:
+    """Look for the row's object where a job would: none can be built for one that is not there."""
+    original = row.original
+    if original is not None and original.bucket != platform.names.uploads_bucket(row.key.tenant_id):
+        return Refusal.FOREIGN_BUCKET
+    if original is None or not platform.objects.head(
+        original.bucket, original.key, version_id=original.version_id
+    ):
+        return Refusal.OBJECT_MISSING
+    return None
+
+
+def _decidable(
+    platform: Platform, rows: Sequence[ImageRow], left_out: Counter[Refusal], verdicts: Counter[str]
+) -> Iterator[ImageRow]:
+    for batch in batches(rows):
+        again = redecisions(platform, batch)
+        for row in batch:
+            found = again[row.key]
+            if isinstance(found, Refusal):
+                left_out[found] += 1
+                continue
+            before = row.decision.verdict.value if row.decision else "none"
+            verdicts[f"{before} -> {found.decision.verdict}"] += 1
+            yield row
+
+
+def _reason(row: ImageRow) -> str:
+    if row.status is Status.ENRICHED:
+        return str(row.decision.verdict) if row.decision else "undecided"
+    return (row.last_error or "unknown").partition(":")[0]
