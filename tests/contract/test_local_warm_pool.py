@@ -163,6 +163,26 @@ def test_start_when_machines_take_their_time_then_a_warm_one_serves_first(slow_a
     wait_for(lambda: fleet.states() == ["InService", "InService"])
 
 
+def test_fleet_when_the_process_stops_then_is_as_it_was_after_the_start(tmp_path: Path) -> None:
+    """What waits goes on waiting, what is prepared stays prepared, under the same ids."""
+    aws = LocalAws.start(tmp_path, 0, ends_with_parent=True)
+    try:
+        fleet = Fleet(root_session(aws), aws)
+        _put_pool(fleet, prepared=1)
+        fleet.hook(launching=True)
+        fleet.desire(1)
+        [only] = fleet.instance_ids()
+        port = aws.port
+        aws.stop()
+        aws = LocalAws.start(tmp_path, port, ends_with_parent=True)
+
+        assert (fleet.instance_ids(), fleet.states()) == ([only], ["Pending:Wait"])
+        fleet.complete(only)
+        assert fleet.states() == ["InService"]
+    finally:
+        aws.stop()
+
+
 def test_pool_when_deleted_then_its_instances_end(fleet: Fleet) -> None:
     """DeleteWarmPool ends the prepared instances and nothing else."""
     _put_pool(fleet, prepared=2)

@@ -5,6 +5,7 @@ import uuid
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from parjanya_dagster.aws.clients import AwsClients
 from parjanya_dagster.aws.control_dynamodb import DynamoControlStore
@@ -136,3 +137,87 @@ def test_worker_may_do_its_work(deployed_aws: DeployedAws) -> None:
     assert images.facts(key) is None
     DynamoControlStore(clients.dynamodb, table=names.control_table).published_policy()
     assert S3ObjectStore(clients.s3).get(names.artifacts_bucket, "none") is None
+
+
+def test_worker_may_answer_its_lifecycle_hook(deployed_aws: DeployedAws) -> None:
+    """A worker says itself when it has booted; asked without a hook, the group refuses, not IAM."""
+    groups = clients_of(deployed_aws, deployed_aws.worker).autoscaling
+    named = {
+        "AutoScalingGroupName": deployed_aws.names.gpu_group,
+        "LifecycleHookName": "boot",
+        "InstanceId": "i-0123456789abcdef0",
+    }
+
+    for call in (
+        lambda: groups.complete_lifecycle_action(**named, LifecycleActionResult="CONTINUE"),
+        lambda: groups.record_lifecycle_action_heartbeat(**named),
+    ):
+        with pytest.raises(ClientError, match="No active Lifecycle Action found"):
+            call()
+    assert groups.describe_auto_scaling_instances(InstanceIds=["i-0"])["AutoScalingInstances"] == []
+
+
+@pytest.mark.parametrize("function", ["on-stream", "on-schedule"])
+def test_reconcile_function_may_beat_watch_and_reap(deployed_aws: DeployedAws, function: str) -> None:
+    """Heartbeat, dead letters, history of the fleet, and the end of an instance without a pulse."""
+    session = _role_of(deployed_aws, function)
+    clients = clients_of(deployed_aws, session)
+    names = deployed_aws.names
+    watch = session.client("cloudwatch", endpoint_url=deployed_aws.aws.endpoint)
+    dead = clients.sqs.get_queue_url(QueueName=names.dead_letter_queue)["QueueUrl"]
+
+    watch.put_metric_data(Namespace="Parjanya", MetricData=[{"MetricName": "probe", "Value": 1}])
+    with pytest.raises(ClientError, match="AccessDenied"):
+        watch.put_metric_data(Namespace="Other", MetricData=[{"MetricName": "probe", "Value": 1}])
+    assert "Messages" not in clients.sqs.receive_message(QueueUrl=dead)
+    clients.autoscaling.describe_auto_scaling_instances()
+    assert clients.autoscaling.describe_scaling_activities(AutoScalingGroupName=names.gpu_group)
+    clients.autoscaling.set_desired_capacity(AutoScalingGroupName=names.gpu_group, DesiredCapacity=1)
+    group = clients.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[names.gpu_group])
+    for instance in group["AutoScalingGroups"][0]["Instances"]:
+        clients.autoscaling.terminate_instance_in_auto_scaling_group(
+            InstanceId=instance["InstanceId"], ShouldDecrementDesiredCapacity=True
+        )
+
+
+@pytest.mark.parametrize("identity", ["on-upload", "on-stream", "on-schedule", "worker"])
+def test_nobody_else_may_erase(deployed_aws: DeployedAws, tenant_id: str, identity: str) -> None:
+    """What a tenant uploaded is deleted by a person's command, never by a function or a worker."""
+    operator = clients_of(deployed_aws, deployed_aws.operator)
+    buckets = S3TenantBuckets(operator.s3, names=deployed_aws.names, origins=["http://localhost:8000"])
+    bucket = buckets.ensure(tenant_id)
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        clients_of(deployed_aws, _role_of(deployed_aws, identity)).s3.delete_object(
+            Bucket=bucket, Key="originals/1/a.jpg"
+        )
+
+
+def test_operator_may_erase_with_every_version(deployed_aws: DeployedAws, tenant_id: str) -> None:
+    """Erasure leaves nothing: versions, rows, queued jobs."""
+    clients = clients_of(deployed_aws, deployed_aws.operator)
+    names = deployed_aws.names
+    bucket = S3TenantBuckets(clients.s3, names=names, origins=["http://localhost:8000"]).ensure(tenant_id)
+    clients.s3.put_object(Bucket=bucket, Key="previews/1/model.png", Body=b"x")
+    clients.s3.delete_object(Bucket=bucket, Key="previews/1/model.png")
+
+    listed = clients.s3.list_object_versions(Bucket=bucket)
+    for version in [*listed["Versions"], *listed["DeleteMarkers"]]:
+        clients.s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
+
+    assert "Versions" not in clients.s3.list_object_versions(Bucket=bucket)
+    clients.dynamodb.delete_item(TableName=names.images_table, Key={"pk": {"S": "none"}, "sk": {"S": "head"}})
+    clients.dynamodb.scan(TableName=names.images_table, Limit=1)
+
+
+def _role_of(deployed: DeployedAws, identity: str) -> boto3.Session:
+    """Return a session with the role of a function or of the workers."""
+    role = f"arn:aws:iam::{deployed.names.account}:role/{deployed.names.prefix}-{identity}"
+    sts = deployed.root.client("sts", endpoint_url=deployed.aws.endpoint)
+    given = sts.assume_role(RoleArn=role, RoleSessionName="probe")["Credentials"]
+    return boto3.Session(
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+        region_name=deployed.aws.region,
+    )

@@ -11,6 +11,8 @@ from typing import Any, Final
 from parjanya_dagster.local.alarm_state import COMPARISONS, AlarmState, Missing, alarm_state
 
 INTERVAL_S: Final = 0.5
+POINTS_READ: Final = 2_000
+"""Of a metric's latest datapoints: a metric is kept for two weeks, an alarm looks at minutes."""
 
 Record = dict[str, Any]
 
@@ -67,13 +69,17 @@ class Alarms:
         """Return the statistic of each period, the newest first; None where nothing was put."""
         dimensions = self._service._dims_from_list(alarm.get("Dimensions") or [])
         key = (alarm.get("Namespace"), alarm.get("MetricName"), self._service._dims_key(dimensions))
-        points = self._service._metrics.get(key) or []
+        points = (self._service._metrics.get(key) or [])[-POINTS_READ:]
         statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic", "Average")
         period_s = float(alarm.get("Period", 60))
-        values: list[float | None] = []
-        for age in range(int(alarm.get("EvaluationPeriods", 1))):
-            end = now - age * period_s
-            inside = [each for each in points if end - period_s < each["Timestamp"] <= end]
-            statistics = self._service._calc_stats(inside)
-            values.append(self._service._stat_value(statistics, statistic, inside) if statistics else None)
-        return values
+        periods: list[list[Record]] = [[] for _ in range(int(alarm.get("EvaluationPeriods", 1)))]
+        for point in points:
+            age = int(max(0.0, now - point["Timestamp"]) // period_s)
+            if age < len(periods):
+                periods[age].append(point)
+        return [self._value(period, statistic) for period in periods]
+
+    def _value(self, points: list[Record], statistic: str) -> float | None:
+        statistics = self._service._calc_stats(points)
+        value: float | None = self._service._stat_value(statistics, statistic, points) if statistics else None
+        return value
