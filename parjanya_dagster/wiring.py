@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from parjanya_dagster.asg_executor.errors import EdgeError as ExecutorEdgeError
 from parjanya_dagster.asg_executor.lease_table import LeaseTable
+from parjanya_dagster.aws.archive import AwsArchive
 from parjanya_dagster.aws.clients import AwsClients
 from parjanya_dagster.aws.control_dynamodb import DynamoControlStore
 from parjanya_dagster.aws.dead_letters_sqs import SqsDeadLetters
@@ -71,6 +72,7 @@ def platform_from(settings: Settings, *, plane: str) -> Platform:
         buckets=S3TenantBuckets(clients.s3, names=names, origins=settings.upload_origins.split(",")),
         control=DynamoControlStore(clients.dynamodb, table=names.control_table),
         records=DynamoRecords(clients.dynamodb, table=names.control_table),
+        archive=AwsArchive(clients.s3, clients.dynamodb, names=names),
         fleet=AutoScalingFleet(clients.autoscaling, group=names.gpu_group),
         steps=ExecutorSteps(LeaseTable(clients.dynamodb, table=names.steps_table)),
         heart=CloudWatchHeart(clients.cloudwatch, prefix=names.prefix),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from parjanya_dagster.core.archive import Archive
 from parjanya_dagster.core.names import Names
 from parjanya_dagster.core.ports import (
     ControlStore,
@@ -44,6 +45,7 @@ class Platform:
     buckets: TenantBuckets
     control: ControlStore
     records: Records
+    archive: Archive
     fleet: Fleet
     steps: StepBacklog
     heart: Heart

@@ -16,14 +16,18 @@ Document = Mapping[str, Any]
 class RecordKind(StrEnum):
     """What a record is about."""
 
+    ARRIVALS = "arrivals"
+    ADOPTION = "adoption"
     AUDIT = "audit"
     BACKLOG = "backlog"
     BOOT = "boot"
     CAPACITY = "capacity"
     CONSERVATION = "conservation"
     DEAD_LETTER = "dead_letter"
+    ERASURE = "erasure"
     LEARNED = "learned"
     PULSE = "pulse"
+    SOURCE = "source"
     TRAIL = "trail"
 
 

@@ -38,6 +38,37 @@ class FakeImageStore:
             for row in rows:
                 self._store(row)
 
+    def evidence_of(self, key: ImageKey) -> list[str]:
+        """Return the names of what an image has beside its head, sorted."""
+        with self._lock:
+            facts = ["facts"] if key in self._facts else []
+            return sorted([*facts, *(f"result#{each}" for each in self._results.get(key, {}))])
+
+    def lose_evidence(self, key: ImageKey, names: Sequence[str]) -> None:
+        """Lose facts and results by name."""
+        with self._lock:
+            if "facts" in names:
+                self._facts.pop(key, None)
+            for name in names:
+                self._results.get(key, {}).pop(name.removeprefix("result#"), None)
+
+    def replace_head(self, before: ImageRow, after: ImageRow) -> bool:
+        """Put a whole head where the one that was read still stands."""
+        with self._lock:
+            stored = self.rows.get(before.key)
+            if stored is None or (stored.status, stored.generation) != (before.status, before.generation):
+                return False
+            self._store(after)
+            return True
+
+    def forget(self, key: ImageKey) -> None:
+        """Lose a row with everything beside it."""
+        with self._lock:
+            self.rows.pop(key, None)
+            self._facts.pop(key, None)
+            self._results.pop(key, None)
+            self._index.forget(key)
+
     def get(self, key: ImageKey) -> ImageRow | None:
         """See `ImageStore`."""
         with self._lock, self._calls("images.get"):

@@ -7,6 +7,7 @@ from hashlib import md5, sha256
 from http import HTTPStatus
 from threading import RLock
 
+from parjanya_dagster.core.archive import ObjectVersion
 from parjanya_dagster.core.names import ORIGINALS, Names
 from parjanya_dagster.core.ports import ObjectInfo, PresignedPut
 from parjanya_dagster.simulation.fakes.calls import Calls
@@ -33,6 +34,7 @@ class FakeObjectStore:
         self._clock = clock
         self._calls = calls or Calls()
         self._versions: dict[tuple[str, str], list[tuple[ObjectInfo, bytes]]] = {}
+        self._markers: dict[tuple[str, str], datetime] = {}
         self._signed: dict[str, _Signed] = {}
         self._lock = RLock()
 
@@ -40,6 +42,7 @@ class FakeObjectStore:
         """Put an object as a test's starting point; return what S3 would say of it."""
         with self._lock:
             versions = self._versions.setdefault((bucket, key), [])
+            self._markers.pop((bucket, key), None)
             info = ObjectInfo(
                 bucket=bucket,
                 key=key,
@@ -56,6 +59,57 @@ class FakeObjectStore:
         """Lose an object with all its versions."""
         with self._lock:
             self._versions.pop((bucket, key), None)
+
+    def hide(self, bucket: str, key: str) -> None:
+        """Put a marker over an object, as a deletion without a version does."""
+        with self._lock:
+            self._markers[bucket, key] = self._clock()
+
+    def versions_in(self, bucket: str) -> list[ObjectVersion]:
+        """Return every version and marker in a bucket, by key."""
+        with self._lock:
+            stored = [
+                ObjectVersion(
+                    bucket=bucket,
+                    key=info.key,
+                    version_id=info.version_id,
+                    etag=info.etag,
+                    size_bytes=info.size_bytes,
+                    modified_at=info.modified_at,
+                    is_current=info is versions[-1][0] and place not in self._markers,
+                )
+                for place, versions in self._versions.items()
+                for info, _ in versions
+                if place[0] == bucket
+            ]
+            markers = [
+                ObjectVersion(
+                    bucket=bucket,
+                    key=key,
+                    version_id="marker",
+                    etag=None,
+                    size_bytes=0,
+                    modified_at=at,
+                    is_current=True,
+                    is_marker=True,
+                )
+                for (where, key), at in self._markers.items()
+                if where == bucket
+            ]
+            return sorted([*stored, *markers], key=lambda each: each.key)
+
+    def lose_version(self, bucket: str, key: str, version_id: str | None) -> None:
+        """Lose one version of an object, or the marker over it."""
+        with self._lock:
+            if version_id == "marker":
+                self._markers.pop((bucket, key), None)
+                return
+            versions = self._versions.get((bucket, key), [])
+            left = [each for each in versions if each[0].version_id != version_id]
+            if left:
+                self._versions[bucket, key] = left
+            else:
+                self._versions.pop((bucket, key), None)
 
     def http_put(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """Do what a client does with a presigned URL; return the HTTP status S3 answers."""
@@ -94,7 +148,13 @@ class FakeObjectStore:
         """See `ObjectStore`."""
         with self._lock, self._calls("objects.originals"):
             keys = sorted(key for where, key in self._versions if where == bucket)
-            wanted = [key for key in keys if key.startswith(ORIGINALS) and key > f"{ORIGINALS}{from_id}"]
+            wanted = [
+                key
+                for key in keys
+                if key.startswith(ORIGINALS)
+                and key > f"{ORIGINALS}{from_id}"
+                and (bucket, key) not in self._markers
+            ]
             yield from [self._versions[bucket, key][-1][0] for key in wanted]
 
     def presign_put(
@@ -122,6 +182,8 @@ class FakeObjectStore:
 
     def _found(self, bucket: str, key: str, version_id: str | None) -> tuple[ObjectInfo, bytes] | None:
         versions = self._versions.get((bucket, key), [])
+        if version_id is None and (bucket, key) in self._markers:
+            return None
         wanted = [each for each in versions if version_id is None or each[0].version_id == version_id]
         return wanted[-1] if wanted else None
 

@@ -9,6 +9,7 @@ from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.core.names import Names
 from parjanya_dagster.core.reconcile.capacity import CapacityLimits
 from parjanya_dagster.core.reconcile.limits import Limits
+from parjanya_dagster.simulation.fakes.archive import FakeArchive
 from parjanya_dagster.simulation.fakes.calls import Calls
 from parjanya_dagster.simulation.fakes.clock import FakeClock
 from parjanya_dagster.simulation.fakes.control import FakeControlStore
@@ -42,6 +43,7 @@ class FakePlatform:
     buckets: FakeTenantBuckets
     control: FakeControlStore
     records: FakeRecords
+    archive: FakeArchive
     fleet: FakeFleet
     steps: FakeStepBacklog
     heart: FakeHeart
@@ -62,6 +64,7 @@ class FakePlatform:
             buckets=self.buckets,
             control=self.control,
             records=self.records,
+            archive=self.archive,
             fleet=self.fleet,
             steps=self.steps,
             heart=self.heart,
@@ -85,17 +88,20 @@ def a_fake_platform(
     clock = clock or FakeClock(now)
     calls = calls or Calls()
     queue = FakeIntentQueue(clock, calls)
+    images, objects = FakeImageStore(clock, calls), FakeObjectStore(clock, calls)
+    buckets, control = FakeTenantBuckets(SIMULATED, calls), FakeControlStore(calls)
     return FakePlatform(
         clock=clock,
         names=SIMULATED,
         calls=calls,
-        images=FakeImageStore(clock, calls),
+        images=images,
         queue=queue,
         dead_letters=FakeDeadLetters(queue, calls),
-        objects=FakeObjectStore(clock, calls),
-        buckets=FakeTenantBuckets(SIMULATED, calls),
-        control=FakeControlStore(calls),
+        objects=objects,
+        buckets=buckets,
+        control=control,
         records=FakeRecords(calls),
+        archive=FakeArchive(objects, images, buckets, control, calls),
         fleet=FakeFleet(clock, calls),
         steps=FakeStepBacklog(clock, calls),
         heart=FakeHeart(calls),
