@@ -15,7 +15,9 @@ from parjanya_dagster.simulation.faults import Place
 from parjanya_dagster.simulation.functions import SWEEP_EVERY_S
 from parjanya_dagster.simulation.invariants import Violation
 from parjanya_dagster.simulation.kernel import MS_PER_S
-from parjanya_dagster.simulation.people import let_people_upload
+from parjanya_dagster.simulation.operators import let_go_on, let_operators_replay
+from parjanya_dagster.simulation.photographers import let_photographers_upload
+from parjanya_dagster.simulation.weather import let_weather_change
 from parjanya_dagster.simulation.world import World
 
 _CALM_S: Final = 4 * 3600
@@ -53,7 +55,9 @@ def play(seed: str, *, only: Iterable[Place] | None = None, climate: Climate | N
     """
     world = World(seed, only=only, climate=climate)
     world.found()
-    let_people_upload(world)
+    let_photographers_upload(world)
+    let_operators_replay(world)
+    let_weather_change(world)
     _run_for(world, world.climate.chaos_s)
     world.calm_down()
     began_ms = world.kernel.now_ms
@@ -77,7 +81,7 @@ def unfinished(world: World) -> list[str]:
     waiting = [
         f"{world.alias(row.key.image_id)} waits in {row.status}"
         for row in world.rows.values()
-        if not row.status.is_settled and not row.quarantined
+        if not row.status.is_settled
     ]
     if world.fleet.members or world.fleet.desired:
         waiting.append(f"{len(world.fleet.members)} instances of {world.fleet.desired} are left")
@@ -97,6 +101,7 @@ def _become_quiet(world: World) -> float | None:
         if world.kernel.now_ms - began_ms > _CALM_S * MS_PER_S:
             world.watch.report("the backlog and the fleet reach zero", "; ".join(left[:5]))
             return None
+        let_go_on(world)
         _run_for(world, SWEEP_EVERY_S)
     took_s = (world.kernel.now_ms - began_ms) / MS_PER_S
     _run_for(world, SWEEP_EVERY_S)

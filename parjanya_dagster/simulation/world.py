@@ -14,15 +14,16 @@ from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.reconcile import Cycle
 from parjanya_dagster.control.tenants import add_tenant
 from parjanya_dagster.core.names import image_id_of_key
-from parjanya_dagster.core.reconcile.actions import EmitIntent
+from parjanya_dagster.core.reconcile.actions import name_of
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.row import ImageRow
 from parjanya_dagster.simulation.climate import Climate, climate_of
+from parjanya_dagster.simulation.dagster_plane import SENSOR_EVERY_S, DagsterPlane
 from parjanya_dagster.simulation.draws import chance
 from parjanya_dagster.simulation.fakes.clock import FakeClock
 from parjanya_dagster.simulation.fakes.platform import START, a_fake_platform
 from parjanya_dagster.simulation.faults import Chaos, Fault, Place
-from parjanya_dagster.simulation.functions import Functions
+from parjanya_dagster.simulation.functions import SWEEP_EVERY_S, Functions
 from parjanya_dagster.simulation.instances import Group
 from parjanya_dagster.simulation.invariants import Violation, Watch
 from parjanya_dagster.simulation.kernel import Kernel
@@ -79,6 +80,13 @@ class World:
         )
         self.fleet = self.fakes.fleet
         self.group = Group(self.kernel, self.chaos, self.fleet, seed=seed, occupy=self._occupy)
+        self.dagster = DagsterPlane(
+            self.kernel,
+            self.as_seen_by("dagster"),
+            tenants=self.climate.tenants,
+            on_cycle=self.note_cycle,
+            on_action=self._note_action,
+        )
         self._connect()
 
     @property
@@ -108,9 +116,7 @@ class World:
 
     def note_cycle(self, cycle: Cycle) -> None:
         """Count what a cycle planned."""
-        for action in cycle.actions:
-            name = type(action).__name__
-            self.actions[f"{name}:{action.reason}" if isinstance(action, EmitIntent) else name] += 1
+        self.actions.update(map(name_of, cycle.actions))
 
     def is_sound(self) -> bool:
         """No promise was broken so far."""
@@ -129,17 +135,23 @@ class World:
         ids = {image_id_of_key(info.key) for each in buckets for info in self.fakes.objects.originals(each)}
         return {each for each in ids if each is not None}
 
+    def forget(self, key: ImageKey) -> None:
+        """Lose a row with everything beside it, as the local process may when it is killed."""
+        self.fakes.images.forget(key)
+
     def calm_down(self) -> None:
         """End every fault; what it left behind stays."""
         self.chaos.is_on = False
         self.calls.denied.clear()
+        self.dagster.down_until_ms = 0
 
     def found(self) -> None:
         """Let there be tenants, a policy and schedules."""
         for tenant_id in self.climate.tenants:
             add_tenant(self._whole, tenant_id)
         self.fakes.control.publish_policy(POLICY, "{}", now=self.fakes.clock.now)
-        self.kernel.after(30 * chance(self.seed, "schedule"), self.functions.sweep_for_ever)
+        self.kernel.after(SWEEP_EVERY_S * chance(self.seed, "schedule"), self.functions.sweep_for_ever)
+        self.kernel.after(SENSOR_EVERY_S * chance(self.seed, "sensor"), self.dagster.tick_for_ever)
 
     def nature_of(self, key: ImageKey) -> Fault | None:
         """Return what an image does to the engine."""
@@ -186,6 +198,9 @@ class World:
         member = self.group.instance(instance_id)
         if member is not None and member.is_in_service:
             self.group.occupied_by(instance_id, self._occupy(instance_id))
+
+    def _note_action(self, name: str) -> None:
+        self.actions[name] += 1
 
     def _note_outcome(self, name: str) -> None:
         self.outcomes[name] += 1

@@ -30,6 +30,13 @@ class LaggingIndex:
         """Let `row` become visible after the lag."""
         self._waiting.append((self._clock() + self.lag, row))
 
+    def forget(self, key: ImageKey) -> None:
+        """Lose a row at once."""
+        self._waiting = deque(each for each in self._waiting if each[1].key != key)
+        for by_key in (*self._gaps.values(), self._outstanding):
+            by_key.pop(key, None)
+        self._listed.get(key.tenant_id, {}).pop(key.image_id, None)
+
     def gaps(self, lane: Lane, due_before: datetime, limit: int, *, stale: bool = False) -> list[ImageKey]:
         """Return keys due before a time, earliest first; `stale` sees what the last reader saw."""
         if not stale:

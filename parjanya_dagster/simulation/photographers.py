@@ -1,4 +1,4 @@
-"""People of a simulated world: photographers who upload, and operators who audit and replay."""
+"""Photographers of a simulated world: they ask for a URL and send a file, now, late or never."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,10 +9,12 @@ from typing import Final
 from parjanya_dagster.control.uploads import UploadRequest, request_upload
 from parjanya_dagster.core.names import original_key
 from parjanya_dagster.core.ports import Token
+from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.simulation.draws import between, chance
 from parjanya_dagster.simulation.faults import Deed, Fault
 from parjanya_dagster.simulation.kernel import Process
 from parjanya_dagster.simulation.pictures import UNREADABLE
+from parjanya_dagster.simulation.weather import let_it_fall_apart
 from parjanya_dagster.simulation.world import World
 
 _NATURES: Final = (Fault.ENGINE_RAISED, Fault.ENGINE_KILLED, Fault.ENGINE_RAISED_IN_COMPANY)
@@ -28,7 +30,7 @@ class _Photo:
     alias: str
 
 
-def let_people_upload(world: World) -> None:
+def let_photographers_upload(world: World) -> None:
     """Spread this world's uploads over its time of faults, in bursts."""
     for number in range(1, world.climate.uploads + 1):
         tenants = world.climate.tenants
@@ -54,6 +56,7 @@ def _upload(world: World, photo: _Photo) -> None:
     ticket = request_upload(world.as_seen_by("web"), token, request)
     world.name(ticket.image_id, photo.alias)
     _give_nature(world, photo, body)
+    let_it_fall_apart(world, ImageKey(tenant_id=photo.tenant_id, image_id=ticket.image_id), photo.alias)
     if world.chaos.strikes(Fault.UPLOAD_NEVER_CAME, photo.alias):
         return
     objects = world.fakes.objects

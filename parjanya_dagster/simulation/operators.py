@@ -1,0 +1,56 @@
+"""Operators of a simulated world: they replay images, and let go on what was held back."""
+
+from functools import partial
+from typing import Final
+
+from parjanya_dagster.control.replay import Done, carry_out, preview_replay
+from parjanya_dagster.core.policy.preview import Tariff
+from parjanya_dagster.core.reconcile.replay import EVERYTHING, is_held_back
+from parjanya_dagster.core.reconcile.replay_plan import Selection
+from parjanya_dagster.core.truth.identity import ImageKey
+from parjanya_dagster.simulation.draws import between, chance
+from parjanya_dagster.simulation.faults import Deed
+from parjanya_dagster.simulation.kernel import Process
+from parjanya_dagster.simulation.world import World
+
+_TARIFF: Final = Tariff(seconds_per_image=0.25, usd_per_hour=1.0)
+_REPLAYS: Final = 4
+_SHARE: Final = 0.4
+
+
+def let_operators_replay(world: World) -> None:
+    """Plan this world's replays: each of some of the images that are settled by then."""
+    for number in range(_REPLAYS):
+        if world.chaos.is_done(Deed.REPLAY, str(number), rate=0.5):
+            delay_s = between(60, world.climate.chaos_s, world.seed, "replay", number)
+            world.kernel.after(delay_s, partial(_replay_some, world, number))
+
+
+def let_go_on(world: World) -> int:
+    """Replay what is held back, as the runbook says once its cause is gone; return how many rows that is."""
+    held_back = [row.key for row in world.rows.values() if is_held_back(row)]
+    if held_back:
+        _replay(world, "release", held_back)
+    return len(held_back)
+
+
+def _replay_some(world: World, number: int) -> None:
+    keys = [
+        row.key
+        for row in world.rows.values()
+        if chance(world.seed, "replayed", number, world.alias(row.key.image_id)) < _SHARE
+    ]
+    if keys:
+        _replay(world, f"replay {number}", keys)
+
+
+def _replay(world: World, label: str, keys: list[ImageKey]) -> None:
+    world.kernel.spawn(Process(label, "operator"), label, lambda: _carry_out(world, keys))
+
+
+def _carry_out(world: World, keys: list[ImageKey]) -> None:
+    platform = world.as_seen_by("operator")
+    preview = preview_replay(platform, Selection(keys=tuple(keys)), EVERYTHING, tariff=_TARIFF)
+    done = Done()
+    for _ in carry_out(platform, preview.plan, done=done):
+        pass
