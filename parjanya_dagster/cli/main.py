@@ -18,10 +18,12 @@ _COMMANDS: Final = {
     "down": ("parjanya_dagster.cli.stack_commands", "Stop everything on this machine; state is kept."),
     "images": ("parjanya_dagster.cli.images", "List a tenant's images with their verdicts."),
     "inspect": ("parjanya_dagster.cli.files", "Say what files are: format, size, EXIF, decodable or not."),
+    "replay": ("parjanya_dagster.cli.replay", "Score images again, in whole or in part, or decide again."),
     "score": ("parjanya_dagster.cli.files", "Say how files would be judged, with nothing running."),
     "status": ("parjanya_dagster.cli.status", "Show processes, images by status, queues, fleet, heartbeats."),
     "tenant": ("parjanya_dagster.cli.tenants", "Add and list tenants."),
     "token": ("parjanya_dagster.cli.tenants", "Issue API tokens."),
+    "trail": ("parjanya_dagster.cli.trail", "List who changed what, newest first."),
     "up": ("parjanya_dagster.cli.stack_commands", "Start everything on this machine."),
     "upload": ("parjanya_dagster.cli.upload", "Upload files and folders to a tenant."),
 }

@@ -63,12 +63,12 @@ class Done:
     """
 
     moved: int = 0
-    skipped: list[tuple[ImageKey, Refusal]] = field(default_factory=list)
+    skipped: dict[ImageKey, Refusal] = field(default_factory=dict)
     was_stopped: bool = False
 
     def counts(self) -> dict[str, int]:
         """Return the numbers for the audit trail."""
-        reasons = Counter(f"skipped_{reason}" for _, reason in self.skipped)
+        reasons = Counter(f"skipped_{reason}" for reason in self.skipped.values())
         return {"replayed": self.moved, **reasons}
 
 
@@ -147,7 +147,7 @@ def carry_out(
 
     Args:
         done: is told of each row as soon as it is dealt with.
-        may_go_on: asked before each row; may wait. False ends it there.
+        may_go_on: asked before each row that is to be moved; may wait. False ends it there.
 
     Raises:
         EdgeError: Truth did not answer; what was done is done.
@@ -159,17 +159,16 @@ def carry_out(
         untouched = [rows[key] for key, because in standing.items() if because is None]
         again = {} if plan.boundary.asks else redecisions(platform, untouched)
         for at, entry in enumerate(entries):
-            if not may_go_on():
+            because = standing[entry.key]
+            if because is None and not may_go_on():
                 done.was_stopped = True
                 yield entries[:at]
                 return
-            because = standing[entry.key]
-            if because is None:
-                because = _move(platform, rows[entry.key], plan, again.get(entry.key))
+            because = because or _move(platform, rows[entry.key], plan, again.get(entry.key))
             if because is None:
                 done.moved += 1
             else:
-                done.skipped.append((entry.key, because))
+                done.skipped[entry.key] = because
         yield entries
 
 

@@ -32,9 +32,31 @@ class Recording:
         outcome: how it ended, if nothing is raised.
     """
 
-    entry_id: str
+    platform: Platform
+    entry: TrailEntry
     after: dict[str, int] = field(default_factory=dict)
     outcome: str = DONE
+
+    def save(self) -> None:
+        """Write how far it has come, so that this is known even if the process dies.
+
+        Raises:
+            EdgeError: the trail cannot be written.
+        """
+        self._write(replace(self.entry, after=dict(self.after)))
+
+    def end(self) -> None:
+        """Write that it has ended.
+
+        Raises:
+            EdgeError: the trail cannot be written.
+        """
+        ended_at = self.platform.clock()
+        ended = replace(self.entry, after=dict(self.after), ended_at=ended_at, outcome=self.outcome)
+        self._write(ended)
+
+    def _write(self, entry: TrailEntry) -> None:
+        self.platform.records.put(RecordKind.TRAIL, entry.entry_id, entry.to_document())
 
 
 @contextmanager
@@ -65,8 +87,8 @@ def recorded(
         before=before or {},
         begun_at=now,
     )
-    _write(platform, entry)
-    recording = Recording(entry_id=entry.entry_id)
+    recording = Recording(platform=platform, entry=entry)
+    recording.save()
     try:
         yield recording
     except (Exception, KeyboardInterrupt) as error:
@@ -74,9 +96,9 @@ def recorded(
         recording.outcome = INTERRUPTED if interrupted else f"failed: {error!r}"[:300]
         # What went wrong is what the caller must hear; the entry then stays as one that only began.
         with suppress(EdgeError):
-            _end(platform, entry, recording)
+            recording.end()
         raise
-    _end(platform, entry, recording)
+    recording.end()
 
 
 def trail(platform: Platform, *, limit: int) -> list[TrailEntry]:
@@ -91,12 +113,3 @@ def who_of_run(tags: Mapping[str, str]) -> str:
         if tags.get(tag):
             return f"dagster {called}{tags[tag]}" if called else tags[tag]
     return "dagster ui"
-
-
-def _end(platform: Platform, entry: TrailEntry, recording: Recording) -> None:
-    ended = replace(entry, ended_at=platform.clock(), outcome=recording.outcome, after=dict(recording.after))
-    _write(platform, ended)
-
-
-def _write(platform: Platform, entry: TrailEntry) -> None:
-    platform.records.put(RecordKind.TRAIL, entry.entry_id, entry.to_document())

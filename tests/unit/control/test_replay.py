@@ -170,7 +170,7 @@ def test_replay_moves_rows_into_the_gap_and_reconciliation_emits_fresh_intent(
     world.clock.advance(minutes=1)
     reconcile_world(world.platform())
 
-    assert (done.moved, done.skipped, done.was_stopped) == (2, [], False)
+    assert (done.moved, done.skipped, done.was_stopped) == (2, {}, False)
     first, second = sorted(world.queue.jobs, key=lambda job: job.key)
     assert (first.generation, first.lane, first.questions) == (2, Lane.REGRADE, questions)
     assert (second.generation, second.questions) == (2, None)
@@ -249,11 +249,11 @@ def test_replay_skips_and_lists_what_changed_since_the_preview() -> None:
     done = replayed(world, preview)
 
     assert done.moved == 1
-    assert done.skipped == [
-        (a_key(1), Refusal.CHANGED),
-        (a_key(2), Refusal.REPLAYED_ALREADY),
-        (a_key(3), Refusal.MISSING),
-    ]
+    assert done.skipped == {
+        a_key(1): Refusal.CHANGED,
+        a_key(2): Refusal.REPLAYED_ALREADY,
+        a_key(3): Refusal.MISSING,
+    }
     assert done.counts() == {
         "replayed": 1,
         "skipped_changed": 1,
@@ -272,7 +272,7 @@ def test_replay_when_a_row_changes_under_its_hands_skips_it(boundary: Boundary) 
         world.images.add(replace(scored_row(1), generation=7))
         return True
 
-    assert replayed(world, preview, may_go_on=somebody_else).skipped == [(a_key(1), Refusal.CHANGED)]
+    assert replayed(world, preview, may_go_on=somebody_else).skipped == {a_key(1): Refusal.CHANGED}
 
 
 def test_rules_alone_when_the_policy_asks_for_more_since_the_preview_skip_the_row() -> None:
@@ -282,7 +282,7 @@ def test_rules_alone_when_the_policy_asks_for_more_since_the_preview_skip_the_ro
     narrow = a_policy(top='fingerprints = ["gpu-1"]').canonical.replace('"test-1"', '"test-3"')
     world.control.publish_policy("test-3", narrow, now=world.clock())
 
-    assert replayed(world, preview).skipped == [(a_key(1), Refusal.OTHER_QUESTIONS)]
+    assert replayed(world, preview).skipped == {a_key(1): Refusal.OTHER_QUESTIONS}
 
 
 def test_replay_when_the_object_is_gone_or_foreign_leaves_the_row_with_its_decision() -> None:
@@ -295,11 +295,11 @@ def test_replay_when_the_object_is_gone_or_foreign_leaves_the_row_with_its_decis
 
     done = replayed(world, previewed(world))
 
-    assert done.skipped == [
-        (a_key(1), Refusal.FOREIGN_BUCKET),
-        (a_key(2), Refusal.OBJECT_MISSING),
-        (a_key(3), Refusal.OBJECT_MISSING),
-    ]
+    assert done.skipped == {
+        a_key(1): Refusal.FOREIGN_BUCKET,
+        a_key(2): Refusal.OBJECT_MISSING,
+        a_key(3): Refusal.OBJECT_MISSING,
+    }
     assert {row.generation for row in world.images.rows.values()} == {1}
 
 

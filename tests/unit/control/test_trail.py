@@ -54,6 +54,18 @@ def test_change_when_the_process_is_killed_leaves_an_entry_that_only_began() -> 
     assert entry.outcome is None
 
 
+def test_change_when_it_is_long_says_on_its_way_how_far_it_came() -> None:
+    """A process that dies in the middle has left its numbers, too."""
+    platform = a_fake_platform().platform()
+
+    with recorded(platform, "ada", "replay") as recording:
+        recording.after["replayed"] = 25
+        recording.save()
+        (entry,) = trail(platform, limit=10)
+
+    assert (dict(entry.after), entry.outcome) == ({"replayed": 25}, None)
+
+
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [(KeyboardInterrupt(), "interrupted"), (ValueError("no"), "failed: ValueError('no')")],

@@ -1,0 +1,96 @@
+"""`parjanya replay`: score images again, in whole or in part, or only decide again."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from parjanya_dagster.cli.connection import connect
+from parjanya_dagster.cli.home import load_home
+from parjanya_dagster.cli.plans import Wish, conduct, keys_of, time_of
+from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.replay import Done, carry_out, preview_replay
+from parjanya_dagster.core.errors import InvalidRequestError
+from parjanya_dagster.core.policy.preview import Tariff
+from parjanya_dagster.core.reconcile.replay import Boundary
+from parjanya_dagster.core.reconcile.replay_plan import ReplayPlan, Selection
+from parjanya_dagster.core.truth.row import Lane, Status, Verdict
+
+USD_PER_HOUR: Final = 0.8048
+"""g6.xlarge on demand in us-east-1, 2026-08."""
+
+_LANES: Final = click.Choice([lane.value for lane in Lane])
+_STATUSES: Final = click.Choice([Status.VLM_FAILED.value, Status.ENRICHED.value])
+_VERDICTS: Final = click.Choice([verdict.value for verdict in Verdict])
+
+
+@click.command()
+@click.option("--tenant", "tenants", multiple=True, help="Whose images; may be repeated.")
+@click.option("--id", "image_ids", multiple=True, help="tenant#image, or an image of the one --tenant.")
+@click.option("--status", "statuses", multiple=True, type=_STATUSES, help="Where they stand; both if none.")
+@click.option("--policy", help="Decided under this version.")
+@click.option("--fingerprint", help="Answered by this engine, pack and decode path.")
+@click.option("--verdict", type=_VERDICTS, help="Decided so.")
+@click.option("--since", help="Uploaded then or later, e.g. 2026-03-01T12:30 (UTC).")
+@click.option("--until", help="Uploaded before then.")
+@click.option("--boundary", type=click.Choice(["all", "none"]), help="All answers anew, or none of them.")
+@click.option("--questions", help="Only these anew, e.g. sharpness,exposure.")
+@click.option("--lane", type=_LANES, default="regrade", show_default=True, help="Fresh goes first.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many images, a tenant's newest first.")
+@click.option("--plan", "plan_file", type=click.Path(path_type=Path), help="Keep the list in this file.")
+@click.option("--usd-per-hour", type=click.FloatRange(0), default=USD_PER_HOUR, show_default=True)
+@click.option("--yes", is_flag=True, help="Carry it out; without, only say what would be touched.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def replay(*, plan_file: Path | None, yes: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - any option
+    """Score images again, or decide about them again.
+
+    --boundary all asks every question anew. --questions a,b asks these anew and keeps the other answers
+    where they still compare. --boundary none keeps all answers and decides again under the policy in force,
+    without any GPU.
+
+    Without --yes it only says what would be touched and what that costs. With --plan FILE it leaves the
+    exact list there; `--yes --plan FILE` carries out that list. Rows that changed meanwhile are skipped and
+    named. Interrupt it at any time: run again, it goes on. docs/operations.md says when to use what.
+    """
+    platform = connect(load_home())
+    wish = Wish(plan_file=plan_file, yes=yes, as_json=as_json)
+    tariff = Tariff(
+        seconds_per_image=platform.capacity.seconds_per_image, usd_per_hour=options.pop("usd_per_hour")
+    )
+    lane, limit = Lane(options.pop("lane")), options.pop("limit")
+    preview = None
+    if any(options.values()):
+        boundary, selection = _boundary(options), _selection(options)
+        preview = partial(
+            preview_replay, platform, selection, boundary, tariff=tariff, lane=lane, limit=limit
+        )
+    elif plan_file is None or not yes:
+        raise InvalidRequestError("say which images, and --boundary all, --boundary none or --questions a,b")
+    conduct(platform, wish, action="replay", preview=preview, steps=_steps(platform))
+
+
+def _steps(platform: Platform) -> Callable[[ReplayPlan, Done, Callable[[], bool]], Iterator[object]]:
+    return lambda plan, done, may_go_on: carry_out(platform, plan, done=done, may_go_on=may_go_on)
+
+
+def _boundary(options: dict[str, Any]) -> Boundary:
+    boundary, questions = options["boundary"], options["questions"]
+    if (boundary is None) == (questions is None):
+        raise InvalidRequestError("say how far back: --boundary all, --boundary none, or --questions a,b")
+    return Boundary.parsed(boundary or f"questions:{questions}")
+
+
+def _selection(options: dict[str, Any]) -> Selection:
+    verdict = options["verdict"]
+    return Selection(
+        keys=keys_of(options["image_ids"], options["tenants"]),
+        tenants=options["tenants"],
+        statuses=frozenset(Status(each) for each in options["statuses"]),
+        policy_version=options["policy"],
+        fingerprint=options["fingerprint"],
+        verdict=Verdict(verdict) if verdict else None,
+        since=time_of(options["since"]),
+        until=time_of(options["until"]),
+    )
