@@ -106,10 +106,11 @@ async def _tick(application: "LocalApplication", watched: "_ChangeWatch", stop: 
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), timeout=TICK_S)
-        try:
-            watched.changed |= application.tick()
-        except Exception:  # the next tick must come: heartbeats are watched by it
-            logger.exception("tick_failed")
+        for tick in application.ticks:
+            try:
+                watched.changed |= tick()
+            except Exception:  # the others must go on: heartbeats are watched by them
+                logger.exception("tick_failed")
 
 
 class _ChangeWatch:

@@ -131,6 +131,31 @@ def test_alarm_when_values_cross_the_threshold_then_follows_them(heart: Heart) -
     assert heart.state() == "ALARM"
 
 
+def test_alarm_on_dead_letters_when_one_lies_there_then_fires(heart: Heart, local_aws: LocalAws) -> None:
+    """Incident 8: the depth of a queue that an alarm watches is a metric, as on AWS."""
+    session = root_session(local_aws)
+    watch = session.client("cloudwatch", endpoint_url=local_aws.endpoint)
+    sqs = session.client("sqs", endpoint_url=local_aws.endpoint)
+    watch.put_metric_alarm(
+        AlarmName=heart.name,
+        Namespace="AWS/SQS",
+        MetricName="ApproximateNumberOfMessagesVisible",
+        Dimensions=[{"Name": "QueueName", "Value": heart.name}],
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+    wait_for(lambda: heart.state() == "OK")
+
+    url = sqs.get_queue_url(QueueName=heart.name)["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="given up")
+
+    wait_for(lambda: heart.state() == "ALARM")
+
+
 def test_metrics_when_a_policy_names_a_namespace_then_no_other_is_writable(local_aws: LocalAws) -> None:
     """A role that may put heartbeats may put nothing else: `cloudwatch:namespace` is evaluated."""
     iam = root_session(local_aws).client("iam", endpoint_url=local_aws.endpoint)

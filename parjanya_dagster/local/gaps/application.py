@@ -3,11 +3,13 @@
 
 The modules of this package are the only ones that may use that process' private names. All of them are
 asserted here at start, and their effects are contract-tested over HTTP, so that an upgrade fails here by
-name and not as a wrong answer in the product. Each gap is one class with `install`.
+name and not as a wrong answer in the product. Each gap is one class: with `install` for what is asked,
+with `tick` for what moves by itself.
 """
 
 import importlib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final, TypeAlias
 
@@ -17,6 +19,7 @@ from parjanya_dagster.local.gaps.authorisation import Authorisation, Conditional
 from parjanya_dagster.local.gaps.auto_scaling import AutoScaling
 from parjanya_dagster.local.gaps.cbor import Cbor
 from parjanya_dagster.local.gaps.functions import QueuedEvents, StreamMappings
+from parjanya_dagster.local.gaps.queue_metrics import QueueMetrics
 from parjanya_dagster.local.gaps.warm_pools import WarmPools
 
 Application: TypeAlias = Callable[[dict[str, Any], Any, Any], Awaitable[None]]  # ASGI 3
@@ -38,6 +41,7 @@ _REQUIRED: Final[dict[str, tuple[str, ...]]] = {
     "ministack.services.cloudwatch": (
         *("_alarms", "_calc_stats", "_dims_from_list", "_dims_key", "_dispatch_alarm_actions"),
         *("_evaluate_alarm", "_evaluate_parent_alarms", "_metrics", "_record_history", "_stat_value"),
+        "record_metric",
     ),
     "ministack.services.dynamodb": ("stream_start_position",),
     "ministack.services.ec2": (
@@ -52,21 +56,22 @@ _REQUIRED: Final[dict[str, tuple[str, ...]]] = {
         "_get_func_record_for_ref",
         "_iter_all_esms",
     ),
+    "ministack.services.sqs": ("_queue_name_to_url", "_queues", "_refresh_counts"),
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalApplication:
-    """The local AWS process' ASGI application with its gaps filled, and what moves in it by itself."""
+    """The local AWS process with its gaps filled.
 
-    def __init__(self, application: Application, *, ticks: list[Callable[[], bool]]) -> None:
-        """Wrap `application`; use `load_application`."""
-        self.handle = application
-        self._ticks = ticks
+    Args:
+        handle: the ASGI application.
+        ticks: what lets fleets and alarms move with time, called on the loop that serves; each returns
+            whether anything changed that must be saved.
+    """
 
-    def tick(self) -> bool:
-        """Let fleets and alarms move with time, and return whether anything did; on the loop that serves."""
-        moved = [tick() for tick in self._ticks]
-        return any(moved)
+    handle: Application
+    ticks: tuple[Callable[[], bool], ...]
 
 
 def load_application() -> LocalApplication:
@@ -98,7 +103,8 @@ def load_application() -> LocalApplication:
         gap(modules).install()
     auto_scaling.install()
     alarms.install()
-    return LocalApplication(modules["ministack.app"].app, ticks=[auto_scaling.tick, alarms.tick])
+    ticks = (auto_scaling.tick, QueueMetrics(modules).tick, alarms.tick)
+    return LocalApplication(handle=modules["ministack.app"].app, ticks=ticks)
 
 
 def save_state() -> None:
