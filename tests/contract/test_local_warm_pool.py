@@ -60,6 +60,8 @@ def test_pool_when_put_then_is_described_with_its_instances(fleet: Fleet) -> Non
         "PoolState": "Stopped",
         "InstanceReusePolicy": {"ReuseOnScaleIn": True},
     }
+    group = fleet.group()
+    assert (group["WarmPoolSize"], group["WarmPoolConfiguration"]["PoolState"]) == (2, "Stopped")
 
 
 @pytest.mark.parametrize("state", ["Running", "Hibernated"])

@@ -1,6 +1,7 @@
 # ruff: noqa: SLF001 - private names of another project, asserted at start by application.py
 """Auto Scaling's warm pools: the three actions and the CloudFormation resource."""
 
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 from xml.sax.saxutils import escape
 
@@ -23,8 +24,12 @@ class WarmPools:
 
     def install(self) -> None:
         """Register the actions and the resource."""
-        self._service._ACTION_MAP.update(
-            PutWarmPool=self._put, DescribeWarmPool=self._describe, DeleteWarmPool=self._delete
+        actions = self._service._ACTION_MAP
+        actions.update(
+            PutWarmPool=self._put,
+            DescribeWarmPool=self._describe,
+            DeleteWarmPool=self._delete,
+            DescribeAutoScalingGroups=self._with_pools(actions["DescribeAutoScalingGroups"]),
         )
         self._handlers[RESOURCE] = {
             "create": self._create_resource,
@@ -77,23 +82,24 @@ class WarmPools:
         if group is None:
             return self._invalid("AutoScalingGroup name not found - null")
         pool = Pool(group)
-        configuration = pool.configuration
-        if configuration is None:
-            return self._answer("DescribeWarmPool", "<Instances/>")
-        fields = {
-            "MinSize": configuration["MinSize"],
-            "MaxGroupPreparedCapacity": configuration["MaxGroupPreparedCapacity"],
-            "PoolState": configuration["PoolState"],
-            "Status": configuration.get("Status"),
-        }
-        inner = "".join(f"<{name}>{value}</{name}>" for name, value in fields.items() if value is not None)
-        reuse = str(configuration["ReuseOnScaleIn"]).lower()
-        inner += f"<InstanceReusePolicy><ReuseOnScaleIn>{reuse}</ReuseOnScaleIn></InstanceReusePolicy>"
         members = "".join(self._service._instance_member_xml(each) for each in pool.instances)
-        return self._answer(
-            "DescribeWarmPool",
-            f"<WarmPoolConfiguration>{inner}</WarmPoolConfiguration><Instances>{members}</Instances>",
-        )
+        return self._answer("DescribeWarmPool", f"{_xml(pool)}<Instances>{members}</Instances>")
+
+    def _with_pools(self, describe: Callable[[Parameters], Response]) -> Callable[[Parameters], Response]:
+        """Groups are described with their pool's configuration and size, as on AWS."""
+
+        def describe_with_pools(parameters: Parameters) -> Response:
+            status, headers, body = describe(parameters)
+            for name, group in self._service._asgs.items():
+                pool = Pool(group)
+                if pool.configuration is not None:
+                    # only the group itself carries this element, its instances do not
+                    tag = f"<AutoScalingGroupName>{name}</AutoScalingGroupName>"
+                    size = f"<WarmPoolSize>{len(pool.instances)}</WarmPoolSize>"
+                    body = body.replace(tag.encode(), f"{tag}{_xml(pool)}{size}".encode())
+            return status, headers, body
+
+        return describe_with_pools
 
     def _delete(self, parameters: Parameters) -> Response:
         group = self._service._asgs.get(self._service._p(parameters, "AutoScalingGroupName"))
@@ -155,3 +161,20 @@ class WarmPools:
             200, f"{action}Response", f"<{action}Result>{inner}</{action}Result>"
         )
         return response
+
+
+def _xml(pool: Pool) -> str:
+    """Return the configuration of a pool; nothing if there is none."""
+    configuration = pool.configuration
+    if configuration is None:
+        return ""
+    fields = {
+        "MinSize": configuration["MinSize"],
+        "MaxGroupPreparedCapacity": configuration["MaxGroupPreparedCapacity"],
+        "PoolState": configuration["PoolState"],
+        "Status": configuration.get("Status"),
+    }
+    inner = "".join(f"<{name}>{value}</{name}>" for name, value in fields.items() if value is not None)
+    reuse = str(configuration["ReuseOnScaleIn"]).lower()
+    inner += f"<InstanceReusePolicy><ReuseOnScaleIn>{reuse}</ReuseOnScaleIn></InstanceReusePolicy>"
+    return f"<WarmPoolConfiguration>{inner}</WarmPoolConfiguration>"
