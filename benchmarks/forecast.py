@@ -35,9 +35,10 @@ estimate, prices are list prices. The last table says of each where it comes fro
 
 * **Nightly endpoint**: the original system. One endpoint is created at nightfall, boots for 20 to 40 min,
   scores one image at a time, 13 s each, and is deleted when it is done; "kept on" means until morning.
-* **Ours**: at each arrival the product's own capacity code (`core/reconcile/capacity.py`, unchanged) says how
-  many instances to desire. A discrete-event model lets these boot, score and idle out. "Pool of N": so many
-  stopped instances with hydrated volumes, which are paid all day, used or not; further ones start cold.
+* **Ours**: at each arrival the product's own capacity plan (`core/reconcile/capacity_plan.py`, unchanged)
+  says how many instances to desire, and its keep-alive rule how long an idle fleet stays. A discrete-event
+  model lets the instances boot, score and stop. "Pool of N": so many stopped instances with hydrated volumes,
+  which are paid all day, used or not; further ones start cold.
 
 *Wall clock* runs from when work could begin (ours: the first arrival; the endpoint: nightfall) to the last
 score; *first score* and *mean wait* run from arrival. *Idle* is all that is paid while nothing is scored:
@@ -81,6 +82,10 @@ def page(forecast: Forecast) -> str:
             for row in zip(*(case.estimates for case in bursts), strict=True)
         ),
     )
+    for case in bursts[-1:]:
+        plans = ((each.system, each.explanation) for each in case.estimates if each.explanation)
+        lines += [f"### The capacity plan of {case.name} images, in its own words", ""]
+        lines += rows(("system", "plan"), "ll", plans)
     lines += [READING, "## Assumptions", ""]
     lines += rows(
         ("name", "value", "unit", "known", "source"),

@@ -84,7 +84,9 @@ class Assumptions:
     upload_s_per_image: float = _known(2, "s/image", Kind.ASSUMED, "5 MB at 20 Mbit/s")
 
     deadline_s: float = _known(3600, "s", Kind.ASSUMED, "our wish: every wave done within", at_least=1)
-    price_cap_usd: float = _known(250, "USD", Kind.ASSUMED, "our wish: a wave costs at most")
+    price_cap_usd_per_h: float = _known(
+        100, "USD/h", Kind.ASSUMED, "our wish: all instances together cost at most; changeable"
+    )
     max_instances: int = _known(32, "instances", Kind.ASSUMED, "the group's maximum", at_least=1)
     warm_pool: int = _known(
         1, "instances", Kind.ASSUMED, "stopped instances in the pool; further ones start cold"
@@ -108,8 +110,9 @@ class Assumptions:
         10, "s", Kind.ASSUMED, "dummy batch per bucket and golden images, before the first job"
     )
     idle_s: float = _known(
-        140, "s", Kind.ASSUMED, "to zero: 20 s idle agent, then two readings a minute apart"
+        140, "s", Kind.ASSUMED, "to zero at the soonest: 20 s idle agent, then two readings a minute apart"
     )
+    longest_keep_s: float = _known(900, "s", Kind.ASSUMED, "our default: never kept idle for longer")
     billing_minimum_s: float = _known(60, "s", Kind.PUBLISHED, "EC2 bills by the second, from 60 s")
     volume_gb: float = _known(60, "GB", Kind.ASSUMED, "system, libraries and weights")
     volume_usd_per_gb_month: float = _known(
@@ -119,10 +122,15 @@ class Assumptions:
         0.04, "USD", Kind.PUBLISHED, "gp3 above 125 MiB/s, us-east-1; list price, changeable"
     )
 
-    g5_xlarge_usd_per_h: float = _known(1.006, "USD/h", Kind.PUBLISHED, _LIST_PRICE)
-    g6_xlarge_usd_per_h: float = _known(0.8048, "USD/h", Kind.PUBLISHED, _LIST_PRICE)
-    g6e_xlarge_usd_per_h: float = _known(1.861, "USD/h", Kind.PUBLISHED, _LIST_PRICE)
-    p5_4xlarge_usd_per_h: float = _known(6.88, "USD/h", Kind.PUBLISHED, _LIST_PRICE)
+    g5_xlarge_usd_per_h: float = _known(1.006, "USD/h", Kind.PUBLISHED, _LIST_PRICE, at_least=1e-3)
+    g6_xlarge_usd_per_h: float = _known(0.8048, "USD/h", Kind.PUBLISHED, _LIST_PRICE, at_least=1e-3)
+    g6e_xlarge_usd_per_h: float = _known(1.861, "USD/h", Kind.PUBLISHED, _LIST_PRICE, at_least=1e-3)
+    p5_4xlarge_usd_per_h: float = _known(
+        6.88,
+        "USD/h",
+        Kind.ASSUMED,
+        "an eighth of p5.48xlarge, published tables disagree; list price, changeable",
+    )
     g5_xlarge_images_per_s: float = _known(
         3.3, "images/s", Kind.ASSUMED, _ROOFLINE + "0.75 (A10G)", at_least=1e-3
     )

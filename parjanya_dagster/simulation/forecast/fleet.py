@@ -12,6 +12,8 @@ from math import ceil, inf
 
 from parjanya_dagster.simulation.forecast.arrivals import Arrival
 
+_LOOK_EVERY_S = 60.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetModel:
@@ -23,7 +25,7 @@ class FleetModel:
         warm_start_s: the same, of an instance from the pool.
         warm_pool: stopped instances ready to start, ≥ 0; they return when the fleet goes to zero.
         reaction_s: from the arrival to the capacity call; payment begins with the call.
-        idle_s: time without work after which the fleet goes to zero.
+        idle_s: time without work after which the fleet may go to zero.
     """
 
     images_per_s: float
@@ -65,19 +67,26 @@ class Course:
     waited_image_s: float
 
 
-def run_fleet(trace: Sequence[Arrival], model: FleetModel, desired: Callable[[int], int]) -> Course:
+Desired = Callable[[int, int, float], int]
+"""Instances for a demand in images, at least one for any; given those in service, and the time."""
+Keeps = Callable[[Sequence[float], float], bool]
+"""Whether to wait on for work; given the gaps between demands so far and the present one, seconds."""
+
+
+def run_fleet(trace: Sequence[Arrival], model: FleetModel, desired: Desired, keeps: Keeps) -> Course:
     """Return the course of a trace.
 
     Args:
         trace: sorted by time, not empty.
-        desired: instances for a demand in images, at least one for any demand; asked at each arrival, never
-            lowers a running fleet. Between two arrivals demand only falls: asking more often changes nothing.
+        desired: asked at each arrival; it never lowers a fleet that works. Between two arrivals demand only
+            falls, so that asking more often would change nothing.
+        keeps: asked after `idle_s`, and every minute from then on.
     """
-    fleet = _Fleet(model)
+    fleet = _Fleet(model, keeps)
     for arrival in trace:
         fleet.advance(arrival.at_s)
         fleet.take(arrival.images)
-        fleet.grow(desired(ceil(fleet.backlog)))
+        fleet.grow(desired(ceil(fleet.backlog), fleet.serving, arrival.at_s))
     fleet.advance(inf)
     return fleet.course()
 
@@ -94,9 +103,13 @@ class _Fleet:
     """The state between two events."""
 
     model: FleetModel
+    keeps: Keeps
     now: float = 0.0
     backlog: float = 0.0
     idle_since: float = 0.0
+    look_s: float = 0.0
+    """When an idle fleet is next asked whether it stays."""
+    gaps_s: list[float] = field(default_factory=list)
     arrived: int = 0
     waves: deque[tuple[int, float]] = field(default_factory=deque)
     """Unfinished arrivals, oldest first: images arrived up to and with this one, and when."""
@@ -111,6 +124,8 @@ class _Fleet:
 
     def take(self, images: int) -> None:
         """Let images arrive now."""
+        if self.arrived and not self.backlog:
+            self.gaps_s.append(self.now - self.idle_since)
         self.backlog += images
         self.arrived += images
         self.waves.append((self.arrived, self.now))
@@ -131,13 +146,13 @@ class _Fleet:
         """Let everything happen that is due by then."""
         while True:
             ready_s = self.alive[self.serving].ready_s if self.serving < len(self.alive) else inf
-            stop_s = self.idle_since + self.model.idle_s if self.alive and not self.backlog else inf
-            moment = min(ready_s, self._drained_s(), stop_s)
+            look_s = self.look_s if self.alive and not self.backlog else inf
+            moment = min(ready_s, self._drained_s(), look_s)
             if moment > until or moment == inf:
                 break
             self._score(moment)
-            if moment == stop_s:
-                self._stop()
+            if moment == look_s:
+                self._look()
             elif moment == ready_s:
                 self.serving += 1
                 self.first_score_s = min(self.first_score_s, moment + 1 / self.model.images_per_s)
@@ -172,10 +187,14 @@ class _Fleet:
             self.worst_wait_s = max(self.worst_wait_s, self.now + (wave - scored) / rate - arrived_s)
         if self.backlog and not left:
             self.idle_since = drained_s
+            self.look_s = drained_s + self.model.idle_s
         self.now, self.backlog = until, left
 
-    def _stop(self) -> None:
-        """Go to zero; who was still booting ends with the others."""
+    def _look(self) -> None:
+        """Wait on, or go to zero; who was still booting ends with the others."""
+        if self.keeps(self.gaps_s, self.now - self.idle_since):
+            self.look_s += _LOOK_EVERY_S
+            return
         self.lives += [
             Life(from_s=each.called_s, to_s=max(self.now, each.called_s), from_pool=each.from_pool)
             for each in self.alive

@@ -6,10 +6,12 @@ from parjanya_dagster.simulation.forecast.arrivals import Arrival
 from parjanya_dagster.simulation.forecast.assumptions import Assumptions, Offer
 from parjanya_dagster.simulation.forecast.estimate import Estimate
 from parjanya_dagster.simulation.forecast.fleet import Course, FleetModel, run_fleet
-from parjanya_dagster.simulation.forecast.planned import Planned, plan_capacity
+from parjanya_dagster.simulation.forecast.planned import Planner
 
 _HOUR_S = 3600.0
 _DAY_S = 24 * _HOUR_S
+_ROUNDING = 1 + 1e-9
+"""A plan that ends at the deadline exactly is kept, whatever the last bit of a sum says."""
 
 
 def run_ours(
@@ -22,20 +24,16 @@ def run_ours(
         warm_pool: stopped instances held for it; 0 starts every instance cold.
 
     Raises:
-        InvalidRequestError: nothing is assumed about the type.
+        InvalidRequestError: nothing is assumed about the type, or the price cap pays for none of it.
     """
     offer = assumed.offer(instance_type)
-    plans: list[Planned] = []
-
-    def desired(demand: int) -> int:
-        plans.append(_plan(demand, offer, assumed, warm_pool=warm_pool))
-        return plans[-1].instances
-
-    course = run_fleet(trace, _model(offer, assumed, warm_pool=warm_pool), desired)
+    planner = Planner(offer=offer, assumed=assumed, warm_pool=warm_pool)
+    model = _model(offer, assumed, warm_pool=warm_pool)
+    course = run_fleet(trace, model, planner.desired, planner.keeps)
     images = sum(arrival.images for arrival in trace)
     cost_usd = _bill(course, offer, assumed, warm_pool=warm_pool)
     scored_usd = images / offer.images_per_s * offer.usd_per_h / _HOUR_S
-    widest = max(plans, key=lambda plan: plan.instances)
+    largest = max(planner.plans, key=lambda plan: plan.instances)
     return Estimate(
         system=f"{instance_type}, pool of {warm_pool}" if warm_pool else f"{instance_type}, cold",
         images=images,
@@ -45,9 +43,9 @@ def run_ours(
         mean_wait_s=course.waited_image_s / images,
         cost_usd=cost_usd,
         idle_usd=cost_usd - scored_usd,
-        promise=all(plan.holds for plan in plans),
-        kept=course.worst_wait_s <= assumed.deadline_s,
-        explanation=widest.explanation,
+        promise=all(plan.gives_way is None for plan in planner.plans),
+        kept=course.worst_wait_s <= assumed.deadline_s * _ROUNDING,
+        explanation=largest.words,
     )
 
 
@@ -60,14 +58,6 @@ def _model(offer: Offer, assumed: Assumptions, *, warm_pool: int) -> FleetModel:
         reaction_s=assumed.reaction_s,
         idle_s=assumed.idle_s,
     )
-
-
-def _plan(demand: int, offer: Offer, assumed: Assumptions, *, warm_pool: int) -> Planned:
-    """Plan with the pool's start time; where the pool does not reach that far, with the cold one."""
-    warm = plan_capacity(demand, offer, assumed, start_s=assumed.warm_start_s)
-    if warm.instances <= warm_pool:
-        return warm
-    return plan_capacity(demand, offer, assumed, start_s=max(assumed.cold_start_s, assumed.warm_start_s))
 
 
 def _bill(course: Course, offer: Offer, assumed: Assumptions, *, warm_pool: int) -> float:

@@ -198,5 +198,5 @@ def _headline(figure: Figure, assumed: Assumptions, curves: Sequence[_Curve]) ->
     )
     teeth = "Each tooth of a curve: one more instance. Above the deadline: the group's maximum of "
     known = "A forecast, not a measurement: roofline throughput, list prices."
-    figure.text(0.025, 0.02, f"{teeth}{assumed.max_instances}.", fontsize=9.5, color=_FAINT)
+    figure.text(0.025, 0.02, f"{teeth}{assumed.max_instances}, or the price cap.", fontsize=9.5, color=_FAINT)
     figure.text(0.975, 0.02, known, ha="right", fontsize=9.5, color=_FAINT)

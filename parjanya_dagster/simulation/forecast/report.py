@@ -13,7 +13,12 @@ from parjanya_dagster.simulation.forecast.assumptions import INSTANCE_TYPES, Ass
 from parjanya_dagster.simulation.forecast.estimate import Estimate
 from parjanya_dagster.simulation.forecast.ours import run_ours
 from parjanya_dagster.simulation.forecast.sequential import run_sequential
-from parjanya_dagster.simulation.forecast.tables import assumption_table, burst_table, night_table
+from parjanya_dagster.simulation.forecast.tables import (
+    assumption_table,
+    burst_table,
+    night_table,
+    plan_table,
+)
 
 BURSTS: Final = (1_000, 10_000, 100_000, 1_000_000)
 _HOUR_S: Final = 3600.0
@@ -75,7 +80,7 @@ def run_forecast(
         bursts: images that arrive at once, each ≥ 1.
 
     Raises:
-        InvalidRequestError: nothing is assumed about an instance type.
+        InvalidRequestError: nothing is assumed about an instance type, or the price cap pays for none of it.
     """
     assumed = assumptions
     trace = evening(
@@ -109,6 +114,10 @@ def as_table(forecast: Forecast) -> Group:
             for case in forecast.nights
         ),
         burst_table([(case.name, case.estimates) for case in forecast.bursts]),
+        *(
+            plan_table(f"The capacity plan of {case.name} images, in its own words", case.estimates)
+            for case in forecast.bursts[-1:]
+        ),
         assumption_table(forecast.assumptions.facts()),
     )
 

@@ -93,6 +93,17 @@ def burst_table(bursts: Sequence[tuple[str, Sequence[Estimate]]]) -> Table:
     return table
 
 
+def plan_table(title: str, estimates: Sequence[Estimate]) -> Table:
+    """Return one row per system that is planned: the capacity plan in its own words."""
+    table = _table(title)
+    table.add_column("system", no_wrap=True)
+    table.add_column("plan", overflow="fold")
+    for each in estimates:
+        if each.explanation:
+            table.add_row(each.system, each.explanation, style=_style(each))
+    return table
+
+
 def assumption_table(facts: Sequence[Fact]) -> Table:
     """Return one row per assumption; changed ones stand out."""
     table = _table("Assumptions (--assume NAME=VALUE changes one)")

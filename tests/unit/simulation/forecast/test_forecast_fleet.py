@@ -1,5 +1,6 @@
 """The fleet's model: times by hand for small courses, and what must hold of every course."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -27,7 +28,7 @@ traces = st.lists(
 
 def run(trace: tuple[Arrival, ...], model: FleetModel, instances: int) -> Course:
     """Return the course under a plan that always wants `instances`."""
-    return run_fleet(trace, model, lambda _: instances)
+    return run_fleet(trace, model, lambda *_: instances, lambda *_: False)
 
 
 def test_fleet_of_one_boots_scores_idles_and_goes_to_zero() -> None:
@@ -85,15 +86,38 @@ def test_fleet_that_drains_before_all_have_booted_stops_those_too(cold_start_s: 
 
 def test_fleet_told_of_demand_counts_what_still_waits() -> None:
     """At each arrival the plan is asked about the whole backlog: 100, then 50 left and 30 new."""
-    asked: list[int] = []
+    asked: list[tuple[int, int, float]] = []
 
-    def desired(demand: int) -> int:
-        asked.append(demand)
+    def desired(demand: int, running: int, at_s: float) -> int:
+        asked.append((demand, running, at_s))
         return 1
 
-    run_fleet((Arrival(at_s=0, images=100), Arrival(at_s=125, images=30)), MODEL, desired)
+    trace = (Arrival(at_s=0, images=100), Arrival(at_s=125, images=30))
+    run_fleet(trace, MODEL, desired, lambda *_: False)
 
-    assert asked == [100, 80]
+    assert asked == [(100, 0, 0), (80, 1, 125)]
+
+
+def test_fleet_with_a_trillion_images_is_computed_like_one_with_a_hundred() -> None:
+    """The cost of a course grows with its instances and arrivals: image by image this would never end."""
+    course = run(all_at_once(10**12), MODEL, 1000)
+
+    assert course.last_score_s == pytest.approx(100 + 10**12 / 2000)
+
+
+def test_fleet_that_is_kept_is_asked_every_minute_and_told_of_the_gaps() -> None:
+    """Idle from 150 to 500 and from 550 on; asked after 60 s, then each minute, until nobody wants it."""
+    asked: list[tuple[tuple[float, ...], float]] = []
+
+    def keeps(gaps_s: Sequence[float], idle_s: float) -> bool:
+        asked.append((tuple(gaps_s), idle_s))
+        return not gaps_s
+
+    trace = (Arrival(at_s=0, images=100), Arrival(at_s=500, images=100))
+    course = run_fleet(trace, MODEL, lambda *_: 1, keeps)
+
+    assert asked == [*(((), idle_s) for idle_s in (60, 120, 180, 240, 300)), ((350,), 60)]
+    assert [(life.from_s, life.to_s) for life in course.lives] == [(5, 610)]
 
 
 @given(trace=traces, model=models, instances=st.integers(1, 8))
