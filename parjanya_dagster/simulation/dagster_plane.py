@@ -6,6 +6,7 @@ from typing import Final
 from parjanya_dagster.control.adopt import adopt_object, objects_without_progress
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.reconcile import Cycle, reconcile_world
+from parjanya_dagster.simulation.coverage import action_name
 from parjanya_dagster.simulation.kernel import MS_PER_S, Kernel, Process
 
 SENSOR_EVERY_S: Final = 60.0
@@ -54,7 +55,7 @@ class DagsterPlane:
     def _adopt(self) -> None:
         for tenant_id in self._tenants:
             for action in list(objects_without_progress(self._platform, tenant_id)):
-                self._on_action(type(action).__name__)
+                self._on_action(action_name(action))
                 adopt_object(self._platform, action.key, action.info)
 
     def _run(self, label: str, body: Callable[[], object]) -> None:

@@ -14,10 +14,10 @@ from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.reconcile import Cycle
 from parjanya_dagster.control.tenants import add_tenant
 from parjanya_dagster.core.names import image_id_of_key
-from parjanya_dagster.core.reconcile.actions import name_of
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.row import ImageRow
 from parjanya_dagster.simulation.climate import Climate, climate_of
+from parjanya_dagster.simulation.coverage import action_name
 from parjanya_dagster.simulation.dagster_plane import SENSOR_EVERY_S, DagsterPlane
 from parjanya_dagster.simulation.draws import chance
 from parjanya_dagster.simulation.fakes.clock import FakeClock
@@ -116,7 +116,7 @@ class World:
 
     def note_cycle(self, cycle: Cycle) -> None:
         """Count what a cycle planned."""
-        self.actions.update(map(name_of, cycle.actions))
+        self.actions.update(map(action_name, cycle.actions))
 
     def is_sound(self) -> bool:
         """No promise was broken so far."""
