@@ -27,8 +27,7 @@ from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.row import ImageRow, Lane, Status
 
 SAMPLES: Final = 5
-_SLICE: Final = 25
-"""Rows read at once before they are moved one by one."""
+_AT_ONCE: Final = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,19 +140,25 @@ def described(
 
 
 def carry_out(
-    platform: Platform, plan: ReplayPlan, *, done: Done, may_go_on: Callable[[], bool] = always
+    platform: Platform,
+    plan: ReplayPlan,
+    *,
+    done: Done,
+    may_go_on: Callable[[], bool] = always,
+    at_once: int = _AT_ONCE,
 ) -> Iterator[Sequence[Entry]]:
     """Move the rows of a plan; yield the entries that were dealt with, some at a time, in their order.
 
     Args:
         done: is told of each row as soon as it is dealt with.
         may_go_on: asked before each row that is to be moved; may wait. False ends it there.
+        at_once: rows that are read together, before they are moved one by one.
 
     Raises:
         EdgeError: Truth did not answer; what was done is done.
         ConfigError: nothing is to be asked, and no policy is published to decide by.
     """
-    for entries in slices(plan.entries, _SLICE):
+    for entries in slices(plan.entries, at_once):
         rows = {row.key: row for row in platform.images.get_many([entry.key for entry in entries])}
         standing = {entry.key: moved_since(entry, rows.get(entry.key), plan.boundary) for entry in entries}
         untouched = [rows[key] for key, because in standing.items() if because is None]

@@ -57,18 +57,24 @@ class Selection:
         """The least id of an image uploaded at `until` or later."""
         return new_image_id(self.until, bytes(10)) if self.until else None
 
+    def includes(self, key: ImageKey) -> bool:
+        """Whether what an image's key tells fits: which one it is, whose, and since when."""
+        end = self.end_image_id
+        return (
+            (not self.keys or key in self.keys)
+            and (not self.tenants or key.tenant_id in self.tenants)
+            and key.image_id >= self.first_image_id
+            and (end is None or key.image_id < end)
+        )
+
     def matches(self, row: ImageRow) -> bool:
         """Whether what the head tells fits; the fingerprint stands in the result."""
-        image_id, end = row.key.image_id, self.end_image_id
         decision = row.decision
         return (
-            (not self.keys or row.key in self.keys)
-            and (not self.tenants or row.key.tenant_id in self.tenants)
+            self.includes(row.key)
             and (not self.statuses or row.status in self.statuses)
             and (self.policy_version is None or _of(decision, "policy_version") == self.policy_version)
             and (self.verdict is None or _of(decision, "verdict") == self.verdict)
-            and image_id >= self.first_image_id
-            and (end is None or image_id < end)
         )
 
 
