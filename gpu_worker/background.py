@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from gpu_worker.drain import drain
+from gpu_worker.drain import drain, never
 from gpu_worker.headless import log_drained, work_is_visible
 from gpu_worker.limits import worker_limits
+from gpu_worker.membership import await_service, metadata_of, template_version
 from gpu_worker.score import Scorer, warm_scorer
 from gpu_worker.settings import WorkerSettings, load_worker_settings
+from gpu_worker.vitals import Vitals
 from parjanya_dagster.asg_executor.instance import InstanceMetadata, read_identity
 from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.core.belief.boot import BootStage
 from parjanya_dagster.core.errors import EdgeError
 from parjanya_dagster.settings import load_settings
 from parjanya_dagster.telemetry import configure_logging
@@ -32,6 +35,7 @@ class BetweenSteps:
 
     Args:
         patience: how long an intent must have waited.
+        vitals: told of what every drain does.
     """
 
     platform: Platform
@@ -39,6 +43,7 @@ class BetweenSteps:
     settings: WorkerSettings
     patience: timedelta
     instance_id: str
+    vitals: Vitals
 
     def run(self, should_stop: Callable[[], bool]) -> bool:
         """Drain while there is work and `should_stop()` is False; return whether anything was settled."""
@@ -50,9 +55,11 @@ class BetweenSteps:
             scored_by=f"headless:{self.instance_id}",
             should_stop=should_stop,
             idle_after_s=self.settings.pause_after_s,
+            progress=self.vitals.follow,
             limits=worker_limits(self.platform.limits, micro_batch=self.settings.micro_batch),
         )
         log_drained(report)
+        self.vitals.idle("between steps")
         return bool(report.settled)
 
     def wanted(self) -> bool:
@@ -69,7 +76,9 @@ class BetweenSteps:
 
 
 def between_steps() -> BetweenSteps:
-    """Return the background work of this process, from the environment.
+    """Return the background work of this process, from the environment, once the instance may work.
+
+    Until then the agent has no child that is ready, and so takes no step either.
 
     Raises:
         ConfigError: settings are invalid, or there is no such engine or pack.
@@ -77,10 +86,18 @@ def between_steps() -> BetweenSteps:
     settings, own = load_settings(), load_worker_settings()
     identity = read_identity(os.environ, InstanceMetadata())
     configure_logging(instance_id=identity.instance_id)
+    platform, metadata = platform_from(settings, plane="worker"), metadata_of(os.environ, identity)
+    vitals = Vitals(platform, instance_id=identity.instance_id, template_version=template_version(metadata))
+    with vitals.booting():
+        vitals.reach(BootStage.LOADING)
+        scorer = warm_scorer(settings.engine, pack_id=own.pack)
+    await_service(metadata, vitals, should_leave=never)
+    vitals.start()
     return BetweenSteps(
-        platform=platform_from(settings, plane="worker"),
-        scorer=warm_scorer(settings.engine, pack_id=own.pack),
+        platform=platform,
+        scorer=scorer,
         settings=own,
         patience=timedelta(seconds=settings.headless_after_s),
         instance_id=identity.instance_id,
+        vitals=vitals,
     )

@@ -29,6 +29,7 @@ from gpu_worker.score import Scorer, score_batch
 from gpu_worker.state import State
 from gpu_worker.threads import Threads
 from gpu_worker.worker import advance
+from parjanya_dagster.control.capacity import learn_throughput
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.policies import PolicyInForce
 from parjanya_dagster.core.errors import EdgeError
@@ -50,14 +51,18 @@ class DrainReport:
         outcomes: attempts by outcome: completed, terminal_failure, retry, superseded.
         settled: `tenant#image` of every image that this drain gave a durable outcome.
         seconds: wall time.
-        engine_s: of which in the engine and the policy.
+        active_s: from the beginning to the last of them.
+        engine_s: time in the engine and the policy.
+        held: messages in hand.
         stop_reason: why it ended; None while it has not.
     """
 
     outcomes: Mapping[str, int] = field(default_factory=dict)
     settled: tuple[str, ...] = ()
     seconds: float = 0.0
+    active_s: float = 0.0
     engine_s: float = 0.0
+    held: int = 0
     stop_reason: str | None = None
 
     @property
@@ -123,6 +128,7 @@ def drain(
         run.close()
     report = run.report()
     progress(report)
+    _learn(platform, report)
     return report
 
 
@@ -150,7 +156,7 @@ class _Drain:
         self._defect: BaseException | None = None
         self._closed = Flag()
         self._engine_s = 0.0
-        self._started_at = time.monotonic()
+        self._started_at = self._settled_at = time.monotonic()
         self._threads = Threads(fetchers=limits.max_fetching)
         self._performer = Performer(
             platform,
@@ -203,7 +209,9 @@ class _Drain:
                 outcomes=dict(self._outcomes),
                 settled=tuple(self._settled),
                 seconds=time.monotonic() - self._started_at,
+                active_s=self._settled_at - self._started_at,
                 engine_s=self._engine_s,
+                held=len(self._state.held),
                 stop_reason=self._state.stop_reason,
             )
 
@@ -260,7 +268,16 @@ class _Drain:
             self._outcomes[outcome_name(effect.outcome)] += 1
             if effect.job is not None and isinstance(effect.outcome, Completed | TerminalFailure):
                 self._settled.append(str(effect.job.key))
+                self._settled_at = time.monotonic()
         log_attempt(effect)
+
+
+def _learn(platform: Platform, report: DrainReport) -> None:
+    """Tell Truth how fast it was: the next plan of capacity counts with it."""
+    try:
+        learn_throughput(platform, images=len(report.settled), seconds=report.active_s)
+    except EdgeError as error:
+        log.warning("throughput_not_remembered", extra={"error": str(error)})
 
 
 def _is_done(until: Callable[[], bool]) -> bool:

@@ -13,6 +13,7 @@ from gpu_worker.drain import DrainReport, drain
 from gpu_worker.limits import worker_limits
 from gpu_worker.score import Scorer
 from gpu_worker.settings import WorkerSettings
+from gpu_worker.vitals import Vitals
 from parjanya_dagster.asg_executor.errors import DeniedError, EdgeError
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.core.belief.signals import Blind
@@ -37,12 +38,14 @@ def run_headless(
     *,
     member: Member,
     instance_id: str,
+    vitals: Vitals,
     should_leave: Callable[[], bool],
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
     """Drain whenever there is work and watch in between, until `should_leave`; call it on the main thread.
 
     Args:
+        vitals: told of what every drain does.
         pause: waits that many seconds.
     """
     limits = worker_limits(platform.limits, micro_batch=settings.micro_batch)
@@ -56,9 +59,11 @@ def run_headless(
             scored_by=f"headless:{instance_id}",
             should_stop=should_leave,
             idle_after_s=settings.idle_after_s,
+            progress=vitals.follow,
             limits=limits,
         )
         log_drained(report)
+        vitals.idle("watching")
         if not should_leave():
             _watch(platform, member, should_leave, pause, settings.watch_every_s)
 

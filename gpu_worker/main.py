@@ -9,9 +9,17 @@ from types import FrameType
 from typing import Final
 
 from gpu_worker.headless import run_headless
-from gpu_worker.membership import Departure, member_from_environment
+from gpu_worker.membership import (
+    Departure,
+    await_service,
+    member_from_environment,
+    metadata_of,
+    template_version,
+)
 from gpu_worker.score import warm_scorer
 from gpu_worker.settings import load_worker_settings
+from gpu_worker.vitals import Vitals
+from parjanya_dagster.core.belief.boot import BootStage
 from parjanya_dagster.core.errors import ConfigError
 from parjanya_dagster.settings import load_settings
 from parjanya_dagster.telemetry import configure_logging
@@ -70,8 +78,22 @@ def _headless() -> int:
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
     platform = platform_from(settings, plane="worker")
-    scorer = warm_scorer(settings.engine, pack_id=own.pack)
+    metadata = metadata_of(os.environ, member.identity)
+    vitals = Vitals(platform, instance_id=instance_id, template_version=template_version(metadata))
+    with vitals.booting():
+        vitals.reach(BootStage.LOADING)
+        scorer = warm_scorer(settings.engine, pack_id=own.pack)
+    await_service(metadata, vitals, should_leave=departure.is_due)
     log.info("worker_started", extra={"engine": settings.engine, "pack": own.pack})
-    run_headless(platform, scorer, own, member=member, instance_id=instance_id, should_leave=departure.is_due)
+    vitals.start()
+    run_headless(
+        platform,
+        scorer,
+        own,
+        member=member,
+        instance_id=instance_id,
+        vitals=vitals,
+        should_leave=departure.is_due,
+    )
     log.info("worker_left", extra={"reason": departure.reason})
     return 0

@@ -6,6 +6,7 @@ from datetime import timedelta
 from gpu_worker.background import BetweenSteps
 from gpu_worker.headless import run_headless, work_is_visible
 from gpu_worker.settings import WorkerSettings
+from gpu_worker.vitals import Vitals
 from parjanya_dagster.asg_executor.errors import DeniedError, UnavailableError
 from parjanya_dagster.core.errors import UnavailableError as TruthUnavailableError
 from parjanya_dagster.core.truth.row import Status
@@ -50,6 +51,7 @@ def _run(line: Line, member: FakeMember, *, more_work: int = 0) -> None:
         QUICK,
         member=member,
         instance_id="i-1",
+        vitals=Vitals(line.platform, instance_id="i-1"),
         should_leave=lambda: len(looks) > more_work and not line.queue.jobs,
         pause=pause,
     )
@@ -118,6 +120,7 @@ def _between_steps(line: Line, *, patience_s: float) -> BetweenSteps:
         settings=QUICK,
         patience=timedelta(seconds=patience_s),
         instance_id="i-1",
+        vitals=Vitals(line.platform, instance_id="i-1"),
     )
 
 
