@@ -12,6 +12,13 @@ class Settings(BaseSettings):
     """What an entry point needs to know; names of AWS resources follow from prefix and account.
 
     Environment: each field as PARJANYA_<NAME>.
+
+    Args:
+        deadline_s: time in which what waits should be done, start-up included.
+        price_cap_usd: the most that all instances together may cost per hour; unset for no cap.
+        instance_usd_per_hour: price of one instance; the default is g6.xlarge on demand in us-east-1, 2026-08.
+        cold_start_s: start-up time of a launched instance that is believed until it was measured.
+        warm_start_s: the same of an instance out of the warm pool.
     """
 
     model_config = SettingsConfigDict(env_prefix="PARJANYA_", frozen=True, extra="ignore")
@@ -22,6 +29,11 @@ class Settings(BaseSettings):
     engine: str = "cpu"
     max_instances: int = Field(default=4, ge=1, le=100)
     seconds_per_image: float = Field(default=0.25, gt=0)
+    deadline_s: int = Field(default=600, ge=1)
+    price_cap_usd: float | None = Field(default=None, gt=0)
+    instance_usd_per_hour: float = Field(default=0.8048, gt=0)
+    cold_start_s: float = Field(default=240.0, gt=0)
+    warm_start_s: float = Field(default=36.0, gt=0)
     queue_quiet_s: int = Field(default=110, ge=1)
     visibility_s: int = Field(default=180, ge=2, le=43_200)
     longest_micro_batch_s: int = Field(default=60, ge=1)
