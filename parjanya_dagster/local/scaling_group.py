@@ -181,7 +181,7 @@ class ScalingGroup:
 
     def _match_capacity(self) -> bool:
         desired: int = self._record["DesiredCapacity"]
-        serving = [each for each in self._record["Instances"] if not _is_ending(each)]
+        serving = [each for each in self._record["Instances"] if not is_ending(each)]
         if len(serving) > desired:
             return self._shrink(serving, surplus=len(serving) - desired)
         if len(serving) < desired:
@@ -297,6 +297,7 @@ class ScalingGroup:
         return members if instance in members else self._pool.instances
 
 
-def _is_ending(instance: Record) -> bool:
+def is_ending(instance: Record) -> bool:
+    """Whether the instance is on its way out, or back to the pool."""
     state: str = instance["LifecycleState"]
     return state.startswith(_ENDING)

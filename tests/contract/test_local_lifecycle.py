@@ -116,6 +116,21 @@ def test_terminate_when_hooked_then_replacement_does_not_wait(fleet: Fleet) -> N
     assert fleet.states() == ["InService", "Terminating:Wait"]
 
 
+def test_terminate_when_repeated_then_decrements_once(fleet: Fleet) -> None:
+    """A reaper that comes again before the drain is over takes nobody else's place away."""
+    fleet.hook(launching=False)
+    fleet.desire(2)
+    [first, _] = fleet.instance_ids()
+
+    for _ in range(2):
+        fleet.client.terminate_instance_in_auto_scaling_group(
+            InstanceId=first, ShouldDecrementDesiredCapacity=True
+        )
+
+    assert fleet.group()["DesiredCapacity"] == 1
+    assert fleet.states() == ["InService", "Terminating:Wait"]
+
+
 def test_return_to_the_pool_when_hooked_then_drains_and_boots_again(fleet: Fleet) -> None:
     """Reuse passes both hooks: the drain of the service, and the boot of the next one."""
     fleet.client.put_warm_pool(

@@ -14,7 +14,13 @@ from xml.sax.saxutils import escape
 
 from parjanya_dagster.local.lifecycle_hooks import Result, Transition, complete_action, prolong_action
 from parjanya_dagster.local.scaling_activities import activities_of
-from parjanya_dagster.local.scaling_group import LaunchFailedError, LaunchTimes, Record, ScalingGroup
+from parjanya_dagster.local.scaling_group import (
+    LaunchFailedError,
+    LaunchTimes,
+    Record,
+    ScalingGroup,
+    is_ending,
+)
 from parjanya_dagster.local.warm_pool import Pool
 
 Parameters: TypeAlias = dict[str, Any]
@@ -159,6 +165,9 @@ class AutoScaling:
         for group, instance in self._instances():
             if instance["InstanceId"] != instance_id:
                 continue
+            if is_ending(instance):
+                known = (each for each in activities_of(group) if instance_id in each["Description"])
+                return self._terminated(next(known, {}))
             serves = instance in group["Instances"]
             if serves and decrement and group["DesiredCapacity"] <= group["MinSize"]:
                 return self._invalid(
@@ -167,12 +176,14 @@ class AutoScaling:
                 )
             group["DesiredCapacity"] -= decrement and serves
             activity = self._scaling(group).terminate(instance, why="an instance was terminated by a user.")
-            return self._answer(
-                "TerminateInstanceInAutoScalingGroup", f"<Activity>{_xml(activity)}</Activity>"
-            )
+            return self._terminated(activity)
         return self._invalid(
             f"Instance Id not found - No managed instance found for instance ID: {instance_id}"
         )
+
+    def _terminated(self, activity: Record) -> Response:
+        inner = f"<Activity>{_xml(activity)}</Activity>"
+        return self._answer("TerminateInstanceInAutoScalingGroup", inner)
 
     def _describe_instances(self, parameters: Parameters) -> Response:
         wanted = self._service._parse_member_list(parameters, "InstanceIds")
