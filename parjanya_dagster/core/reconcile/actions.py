@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from parjanya_dagster.core.belief.signals import Blind
+from parjanya_dagster.core.intent.job import Job
 from parjanya_dagster.core.ports import DeadLetter, EmptyReadings, ObjectInfo
+from parjanya_dagster.core.reconcile.capacity_memory import CapacityMemory
+from parjanya_dagster.core.reconcile.capacity_plan import CapacityPlan
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.result import Result
 from parjanya_dagster.core.truth.row import ImageRow
@@ -110,40 +113,45 @@ class SettleDeadLetter:
     """Record the dead letter with its evidence, do to the row what was ruled, then delete the message.
 
     Args:
+        job: what the message asked for; None where it cannot be read.
+        evidence: what speaks for the ruling, for a person.
+        blames_image: the evidence is against the image itself, not against what surrounds it.
         row: the head that the ruling was made from; None where there is none.
         result: what `FINISHED` names.
-        evidence: what speaks for the ruling, for a person.
     """
 
     letter: DeadLetter
+    job: Job | None
     ruling: Ruling
     evidence: str
+    blames_image: bool = False
     row: ImageRow | None = None
     result: Result | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleOut:
-    """Raise the desired capacity."""
+    """Raise the desired capacity; what it was chosen from goes into Truth with it."""
 
     desired: int
     reason: str
+    plan: CapacityPlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleIn:
-    """Lower the desired capacity, holding the capacity lease."""
+    """Lower the desired capacity, holding the capacity lease; what it was chosen from goes into Truth."""
 
     desired: int
     reason: str
+    plan: CapacityPlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminate:
-    """End one instance: it has neither pulse nor progress, or never came up."""
+    """End one instance, and want one less: it has neither pulse nor progress, or never came up."""
 
     instance_id: str
-    lowers_desired: bool
     reason: str
 
 
@@ -153,6 +161,14 @@ class FallBack:
 
     version: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnCapacity:
+    """Remember what was learned of boots and gaps, if nobody remembered anything else meanwhile."""
+
+    before: CapacityMemory
+    after: CapacityMemory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +186,7 @@ class ReportBlind:
     blind: Blind
 
 
-CapacityAction = ScaleOut | ScaleIn | Terminate | FallBack
+CapacityAction = ScaleOut | ScaleIn | Terminate | FallBack | LearnCapacity
 RowAction = EmitIntent | Revalidate | AbandonUpload | Quarantine | Postpone | Finish | Replay | Tidy
 Action = (
     RowAction

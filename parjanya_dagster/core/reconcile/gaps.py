@@ -10,39 +10,39 @@ from parjanya_dagster.core.reconcile.actions import (
     AbandonUpload,
     EmitIntent,
     EmitReason,
+    Finish,
     Quarantine,
+    Replay,
     Revalidate,
+    RowAction,
+    Tidy,
 )
 from parjanya_dagster.core.reconcile.limits import Limits
 from parjanya_dagster.core.reconcile.snapshot import Snapshot
 from parjanya_dagster.core.truth.row import ImageRow, Status
 
 NO_SWEEP_AGE: Final = timedelta(0)
-GapAction = EmitIntent | Revalidate | AbandonUpload | Quarantine
 
 
-def gap_actions(
-    rows: Iterable[ImageRow], *, limits: Limits, age: timedelta, now: datetime
-) -> list[GapAction]:
-    """Return the repair of each row that waits for one and has been due for at least `age`."""
-    actions: list[GapAction] = []
-    for row in rows:
-        if not row.is_gap or row.due_at is None or row.due_at > now - age:
+def gap_actions(snapshot: Snapshot, *, limits: Limits, now: datetime) -> list[RowAction]:
+    """Return the repair of each row that waits for one; a sweep leaves young ones to the event path."""
+    due_before = now - (limits.sweep_age if snapshot.whole else NO_SWEEP_AGE)
+    actions: list[RowAction] = []
+    for row in snapshot.gaps:
+        if not row.is_gap or row.due_at is None or row.due_at > due_before:
             continue
         match row.status:
             case Status.PENDING_VLM_ENRICHMENT:
-                actions.append(_emission(row, EmitReason.NEVER_SENT, limits))
+                actions.append(_answered(snapshot, row) or _emission(row, EmitReason.NEVER_SENT, limits))
             case Status.PENDING_VALIDATION:
                 actions.append(Revalidate(row=row))
-            case Status.PENDING_UPLOAD:
-                actions.append(AbandonUpload(row=row))
             case _:
-                # `is_gap` admits unsettled statuses only, and those are the three above.
-                continue
+                # `is_gap` admits unsettled statuses only, and what is left of them is `pending_upload`.
+                actions.append(AbandonUpload(row=row))
     return actions
 
 
-def lost_intent_actions(snapshot: Snapshot, *, limits: Limits, now: datetime) -> list[GapAction]:
+def lost_intent_actions(snapshot: Snapshot, *, limits: Limits, now: datetime) -> list[RowAction]:
     """Return a re-emission for every row whose job cannot be on the queue any more (incident 2).
 
     A job is lost if it was sent before the queue's retention, or if both queues have read empty for long
@@ -50,17 +50,28 @@ def lost_intent_actions(snapshot: Snapshot, *, limits: Limits, now: datetime) ->
     A deep backlog is never re-emitted: its queue does not read empty.
     """
     expired_before = now - (limits.retention - limits.retention_margin)
-    is_quiet = _is_quiet(snapshot, limits=limits, now=now)
+    quiet = is_quiet(snapshot.empty_queues, snapshot.queue, snapshot.dead_letters, limits=limits, now=now)
     # Each job needs its own quiet time, counted from its sending: the counts lag behind what was just sent.
-    lost_before = now - limits.queue_quiet if is_quiet else None
-    actions: list[GapAction] = []
+    lost_before = now - limits.queue_quiet if quiet else None
+    actions: list[RowAction] = []
     for row in snapshot.outstanding:
-        if not row.has_outstanding_intent or row.intent_at is None:
+        if not row.has_outstanding_intent or row.quarantined or row.intent_at is None:
             continue
         if row.intent_at < expired_before:
-            actions.append(_emission(row, EmitReason.BEYOND_RETENTION, limits))
+            actions.append(_answered(snapshot, row) or _emission(row, EmitReason.BEYOND_RETENTION, limits))
         elif lost_before and row.intent_at < lost_before:
-            actions.append(_emission(row, EmitReason.QUEUE_LOST, limits))
+            actions.append(_answered(snapshot, row) or _emission(row, EmitReason.QUEUE_LOST, limits))
+    return actions
+
+
+def contradiction_actions(rows: Iterable[ImageRow]) -> list[RowAction]:
+    """Return the repair of each row that contradicts itself, whoever wrote it so."""
+    actions: list[RowAction] = []
+    for row in {row.key: row for row in rows}.values():
+        if row.status is Status.ENRICHED and row.decision is None:
+            actions.append(Replay(row=row, reason="it is enriched and names no decision"))
+        elif _still_waits(row):
+            actions.append(Tidy(row=row))
     return actions
 
 
@@ -76,14 +87,37 @@ def is_empty(*signals: QueueSignal) -> bool:
     return all(not isinstance(signal, Blind) and signal.value.total == 0 for signal in signals)
 
 
-def _is_quiet(snapshot: Snapshot, *, limits: Limits, now: datetime) -> bool:
+def is_quiet(
+    run: EmptyReadings | None,
+    queue: QueueSignal,
+    dead_letters: QueueSignal,
+    *,
+    limits: Limits,
+    now: datetime,
+) -> bool:
     """Both queues have read empty for long enough, and do so now."""
-    run = continued(snapshot.empty_queues, limits=limits, now=now)
-    is_long = run is not None and now - run.since >= limits.queue_quiet
-    return is_long and is_empty(snapshot.queue, snapshot.dead_letters)
+    known = continued(run, limits=limits, now=now)
+    is_long = known is not None and now - known.since >= limits.queue_quiet
+    return is_long and is_empty(queue, dead_letters)
+
+
+def _answered(snapshot: Snapshot, row: ImageRow) -> Finish | None:
+    """A worker died between its result and the head: the answers are there, and nobody need ask again."""
+    result = snapshot.results.get(row.key)
+    if result is None or result.generation != row.generation:
+        return None
+    return Finish(row=row, result=result)
 
 
 def _emission(row: ImageRow, reason: EmitReason, limits: Limits) -> EmitIntent | Quarantine:
     if row.emissions >= limits.max_emissions:
         return Quarantine(row=row, reason=f"{row.emissions} jobs of one generation brought no outcome")
     return EmitIntent(row=row, reason=reason)
+
+
+def _still_waits(row: ImageRow) -> bool:
+    """It carries a date or a job although it waits for neither, and so fills a bounded read of an index."""
+    has_job = row.intent_at is not None or row.intent_id is not None
+    if row.status.is_settled:
+        return has_job or row.due_at is not None
+    return row.quarantined and has_job

@@ -19,6 +19,7 @@ from parjanya_dagster.core.reconcile.actions import (
     ScaleOut,
 )
 from parjanya_dagster.core.reconcile.capacity import CapacityLimits
+from parjanya_dagster.core.reconcile.capacity_view import CapacityView
 from parjanya_dagster.core.reconcile.limits import Limits
 from parjanya_dagster.core.reconcile.plan import plan
 from parjanya_dagster.core.reconcile.snapshot import Snapshot
@@ -51,14 +52,19 @@ def quiet(since: timedelta, last: timedelta = timedelta(seconds=5)) -> EmptyRead
     return EmptyReadings(since=NOON - since, last_read_at=NOON - last)
 
 
+def calm(since: timedelta) -> CapacityView:
+    """Return what capacity knows when nothing has waited for some time."""
+    return CapacityView(quiet=quiet(since))
+
+
 def test_pending_row_without_intent_gets_one_and_wakes_the_fleet() -> None:
     """Incident 2: an empty queue over a backlog is repaired, not believed."""
     assert kinds(planned(a_snapshot(a_row(due_at=OLD)))) == [EmitIntent, ScaleOut]
 
 
 def test_young_gap_is_left_to_the_event_path_by_the_sweep() -> None:
-    """The sweep never races the stream."""
-    assert kinds(planned(a_snapshot(a_row()))) == []
+    """The sweep never races the stream for a job; the row is demand from its first second all the same."""
+    assert kinds(planned(a_snapshot(a_row()))) == [ScaleOut]
     assert kinds(planned(a_snapshot(a_row(), whole=False))) == [EmitIntent, ScaleOut]
 
 
@@ -175,7 +181,7 @@ def test_plan_is_bounded() -> None:
 
 def test_blind_queue_is_reported_and_never_scales_in() -> None:
     """KEDA issue 8036: a failed metric read taken as zero scaled to zero."""
-    snapshot = a_snapshot(queue=BLIND, fleet=a_fleet(2), empty_demand=quiet(timedelta(minutes=9)))
+    snapshot = a_snapshot(queue=BLIND, fleet=a_fleet(2), view=calm(timedelta(minutes=9)))
 
     assert kinds(planned(snapshot)) == [ReportBlind]
 
@@ -192,7 +198,7 @@ def test_scale_in_needs_two_readings() -> None:
     first = planned(a_snapshot(fleet=a_fleet(1)))
     assert kinds(first) == [RememberEmptyReadings]
 
-    second = planned(a_snapshot(fleet=a_fleet(1), empty_demand=quiet(timedelta(seconds=5))))
+    second = planned(a_snapshot(fleet=a_fleet(1), view=calm(timedelta(seconds=5))))
     assert kinds(second) == [ScaleIn]
 
 
@@ -207,7 +213,7 @@ def test_scale_in_needs_two_readings() -> None:
 )
 def test_demand_of_any_kind_forbids_scale_in(changes: dict[str, object]) -> None:
     """SkyPilot PR 9927: demand that counted one kind only scaled to zero with a backlog."""
-    snapshot = a_snapshot(**({"fleet": a_fleet(1), "empty_demand": quiet(timedelta(minutes=1))} | changes))
+    snapshot = a_snapshot(**({"fleet": a_fleet(1), "view": calm(timedelta(minutes=1))} | changes))
 
     actions = planned(snapshot)
 
@@ -217,7 +223,7 @@ def test_demand_of_any_kind_forbids_scale_in(changes: dict[str, object]) -> None
 
 def test_event_path_never_scales_in() -> None:
     """A partial look at the world lowers nothing."""
-    snapshot = a_snapshot(fleet=a_fleet(1), empty_demand=quiet(timedelta(minutes=1)), whole=False)
+    snapshot = a_snapshot(fleet=a_fleet(1), view=calm(timedelta(minutes=1)), whole=False)
 
     assert planned(snapshot) == []
 
