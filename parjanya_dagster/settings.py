@@ -16,7 +16,7 @@ class Settings(BaseSettings):
     Args:
         deadline_s: time in which what waits should be done, start-up included.
         price_cap_usd: the most that all instances together may cost per hour; unset for no cap.
-        instance_usd_per_hour: price of one instance; the default is g6.xlarge on demand in us-east-1, 2026-08.
+        instance_usd_per_hour: price of one instance; the default: g6.xlarge, on demand, us-east-1, 2026-08.
         cold_start_s: start-up time of a launched instance that is believed until it was measured.
         warm_start_s: the same of an instance out of the warm pool.
     """
