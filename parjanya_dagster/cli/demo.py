@@ -19,10 +19,12 @@ from parjanya_dagster.cli.runs import await_runs
 from parjanya_dagster.cli.sending import Upload, UploadApi, send_all
 from parjanya_dagster.cli.status import process_rows
 from parjanya_dagster.cli.tables import console_for_tables, table_of
+from parjanya_dagster.cli.trail import who_asks
 from parjanya_dagster.cli.upload import laptop_token
 from parjanya_dagster.cli.waiting import await_verdicts, diagnosis_of
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.tenants import add_tenant
+from parjanya_dagster.control.trail import recorded
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.row import ImageRow, Status
 from parjanya_dagster.local.samples import write_samples
@@ -91,7 +93,8 @@ def _run(home: Home, paths: list[Path] | None, *, with_dagster: bool, deadline_s
     click.echo("Starting")
     where = bring_up(home, with_dagster=with_dagster, progress=say_stage)
     platform = connect(home)
-    add_tenant(platform, TENANT)
+    with recorded(platform, who_asks(), f"demo: tenant add {TENANT}"):
+        add_tenant(platform, TENANT)
     if paths is None:
         began = time.monotonic()
         paths = write_samples(home.path / "samples")

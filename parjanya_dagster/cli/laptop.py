@@ -13,6 +13,7 @@ from typing import Final
 from parjanya_dagster.cli.connection import connect, environment_of
 from parjanya_dagster.cli.home import Home
 from parjanya_dagster.control.policies import publish_policy
+from parjanya_dagster.control.trail import recorded
 from parjanya_dagster.core.errors import ConfigError
 from parjanya_dagster.core.names import Names
 from parjanya_dagster.local import loopback, services
@@ -72,7 +73,9 @@ def bring_up(home: Home, *, with_dagster: bool, progress: Progress = lambda _, _
     deploy_locally(aws, prefix=home.prefix, max_instances=home.max_instances)
     platform = connect(home)
     if platform.control.published_policy() is None:
-        publish_policy(platform, shipped_policy().canonical)
+        shipped = shipped_policy()
+        with recorded(platform, "parjanya up", f"policy publish {shipped.version}"):
+            publish_policy(platform, shipped.canonical)
     progress("templates, users, policy", time.monotonic() - started)
     started = time.monotonic()
     web = _web(home, environment_of(home, aws, Profile.OPERATOR))

@@ -14,7 +14,9 @@ from parjanya_dagster.cli.journal import Journal
 from parjanya_dagster.cli.laptop import endpoints
 from parjanya_dagster.cli.photos import find_photos
 from parjanya_dagster.cli.sending import Upload, UploadApi, send_all
+from parjanya_dagster.cli.trail import who_asks
 from parjanya_dagster.control.tokens import authenticate, issue_token
+from parjanya_dagster.control.trail import recorded
 
 _INCOMPLETE = 2
 
@@ -83,9 +85,9 @@ def laptop_token(home: Home, tenant_id: str) -> str:
         token = authenticate(platform, secret)
         if token is not None and token.tenant_id == tenant_id:
             return secret
-    secret = issue_token(
-        platform, tenant_id=tenant_id, role="photographer", subject=os.environ.get("USER", "laptop")
-    )
+    subject = os.environ.get("USER", "laptop")
+    with recorded(platform, who_asks(), f"upload: token issue --tenant {tenant_id} --role photographer"):
+        secret = issue_token(platform, tenant_id=tenant_id, role="photographer", subject=subject)
     kept.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(secret)

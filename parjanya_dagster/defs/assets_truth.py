@@ -14,6 +14,7 @@ from parjanya_dagster.defs.metadata import counted, image_links
 from parjanya_dagster.defs.partitions import TENANTS
 from parjanya_dagster.defs.resources import PlatformResource
 from parjanya_dagster.defs.run_tags import complete_run_tags, run_tags
+from parjanya_dagster.defs.run_trail import recorded_run
 
 OWNERS: Final = ["team:platform"]
 _SAMPLES: Final = 5
@@ -36,7 +37,9 @@ def uploads(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg
     complete_run_tags(context, run_tags(tenant))
     overdue = stuck_rows(world, Status.PENDING_UPLOAD, tenant)
     adoptions = list(objects_without_progress(world, tenant))
-    applied = apply(world, [*adoptions, *(AbandonUpload(row=row) for row in overdue)])
+    with recorded_run(context, world, before={"adopt": len(adoptions), "overdue": len(overdue)}) as recording:
+        applied = apply(world, [*adoptions, *(AbandonUpload(row=row) for row in overdue)])
+        recording.after = dict(applied.counts)
     for fault in applied.faults:
         context.log.warning(fault)
     found = conservation(world, tenant)
@@ -71,7 +74,9 @@ def validated_images(
     """
     world, tenant = platform.get(), context.partition_key
     complete_run_tags(context, run_tags(tenant))
-    outcomes = revalidate_stuck(world, tenant)
+    with recorded_run(context, world) as recording:
+        outcomes = revalidate_stuck(world, tenant)
+        recording.after = dict(outcomes)
     rows = all_images(world, tenant)
     previewed = [row.key.image_id for row in rows if row.previews]
     rejects = Counter(
