@@ -123,19 +123,24 @@ class AwsArchive:
                 return False
         return True
 
-    def forget_tenant(self, tenant_id: str) -> int:
-        """See `Archive`; tokens are found by a scan, because nothing else ever asks for all of a tenant's."""
+    def forget_tokens(self, tenant_id: str) -> int:
+        """See `Archive`; they are found by a scan, because nothing else ever asks for all of a tenant's."""
         query = {
             "FilterExpression": "begins_with(pk, :token) AND tenant_id = :tenant",
             "ExpressionAttributeValues": {":token": {"S": "token#"}, ":tenant": {"S": tenant_id}},
         }
         tokens = list(self._all("scan", self._control, query, "pk, sk", f"finding tokens of {tenant_id}"))
-        marker = {"pk": "tenants", "sk": tenant_id}
-        with translated(f"forgetting tenant {tenant_id}"):
-            for item in [*tokens, marker]:
-                key: Any = {name: {"S": value} for name, value in item.items()}
-                self._dynamodb.delete_item(TableName=self._control, Key=key)
+        for token in tokens:
+            self._forget(token["pk"], token["sk"])
         return len(tokens)
+
+    def forget_tenant(self, tenant_id: str) -> None:
+        """See `Archive`."""
+        self._forget("tenants", tenant_id)
+
+    def _forget(self, pk: str, sk: str) -> None:
+        with translated(f"forgetting {sk} of {pk}"):
+            self._dynamodb.delete_item(TableName=self._control, Key={"pk": {"S": pk}, "sk": {"S": sk}})
 
     def _delete(self, bucket: str, batch: list[Any]) -> None:
         with translated(f"deleting {len(batch)} versions in {bucket}"):

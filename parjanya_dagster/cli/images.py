@@ -1,10 +1,11 @@
-"""`parjanya images`: a tenant's images and what was decided about them."""
+"""`parjanya images`: a tenant's images and what was decided about them; `images erase` takes them away."""
 
 import json
 
 import click
 
 from parjanya_dagster.cli.connection import connect
+from parjanya_dagster.cli.erase import images_erase
 from parjanya_dagster.cli.home import load_home
 from parjanya_dagster.cli.tables import console_for_tables, table_of
 from parjanya_dagster.control.listing import images_of
@@ -14,15 +15,22 @@ from parjanya_dagster.web.drawers import Drawers
 from parjanya_dagster.web.views import ImageView, Show, view_of
 
 
-@click.command()
-@click.option("--tenant", "tenant_id", required=True)
+@click.group(invoke_without_command=True)
+@click.option("--tenant", "tenant_id")
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Newest images."
 )
 @click.option("--show", type=click.Choice([each.value for each in Show]), help="Only these.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per image.")
-def images(*, tenant_id: str, limit: int, show: str | None, as_json: bool) -> None:
-    """List a tenant's images with their verdicts, newest first."""
+@click.pass_context
+def images(
+    context: click.Context, *, tenant_id: str | None, limit: int, show: str | None, as_json: bool
+) -> None:
+    """List a tenant's images with their verdicts, newest first; `images erase` takes images away for good."""
+    if context.invoked_subcommand is not None:
+        return
+    if tenant_id is None:
+        raise click.UsageError("Missing option '--tenant'.")
     platform = connect(load_home())
     if tenant_id not in platform.control.tenants():
         raise InvalidRequestError(
@@ -41,6 +49,9 @@ def images(*, tenant_id: str, limit: int, show: str | None, as_json: bool) -> No
         )
     else:
         console_for_tables().print(table_of([view for _, view in shown]))
+
+
+images.add_command(images_erase)
 
 
 def _plain(row: ImageRow, view: ImageView) -> dict[str, object]:

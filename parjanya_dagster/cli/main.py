@@ -12,17 +12,18 @@ import click
 from parjanya_dagster.core.errors import ParjanyaError
 
 _COMMANDS: Final = {
+    "adopt": ("parjanya_dagster.cli.adopt", "Build image rows from an existing bucket or table."),
     "audit": ("parjanya_dagster.cli.audit", "Compare what is stored with what is recorded, both ways."),
     "demo": ("parjanya_dagster.cli.demo", "Start everything, send photos through it, show the verdicts."),
     "diagnose": ("parjanya_dagster.cli.diagnose", "Say what is wrong, since when, and how to put it right."),
     "down": ("parjanya_dagster.cli.stack_commands", "Stop everything on this machine; state is kept."),
-    "images": ("parjanya_dagster.cli.images", "List a tenant's images with their verdicts."),
+    "images": ("parjanya_dagster.cli.images", "List a tenant's images with their verdicts; erase images."),
     "inspect": ("parjanya_dagster.cli.files", "Say what files are: format, size, EXIF, decodable or not."),
     "redrive": ("parjanya_dagster.cli.redrive", "Put back what infrastructure failed, at a steady pace."),
     "replay": ("parjanya_dagster.cli.replay", "Score images again, in whole or in part, or decide again."),
     "score": ("parjanya_dagster.cli.files", "Say how files would be judged, with nothing running."),
     "status": ("parjanya_dagster.cli.status", "Show processes, images by status, queues, fleet, heartbeats."),
-    "tenant": ("parjanya_dagster.cli.tenants", "Add and list tenants."),
+    "tenant": ("parjanya_dagster.cli.tenants", "Add, list and remove tenants."),
     "token": ("parjanya_dagster.cli.tenants", "Issue API tokens."),
     "trail": ("parjanya_dagster.cli.trail", "List who changed what, newest first."),
     "up": ("parjanya_dagster.cli.stack_commands", "Start everything on this machine."),

@@ -79,6 +79,10 @@ class Archive(Protocol):
         """
         ...
 
-    def forget_tenant(self, tenant_id: str) -> int:
-        """Delete a tenant's tokens, then its registry marker; return how many tokens there were."""
+    def forget_tokens(self, tenant_id: str) -> int:
+        """Delete every token that speaks for a tenant; return how many there were."""
+        ...
+
+    def forget_tenant(self, tenant_id: str) -> None:
+        """Delete a tenant's registry marker; one that is not there is no error."""
         ...

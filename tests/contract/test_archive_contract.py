@@ -186,8 +186,11 @@ def test_forgotten_tenant_has_no_token_and_no_marker(bench: Bench) -> None:
         token = Token(tenant_id=tenant_id, role="admin", subject="ada")
         bench.control.put_token(f"digest-{tenant_id}", token, now=NOON)
 
-    assert bench.archive.forget_tenant("acme") == 1
-    assert bench.archive.forget_tenant("acme") == 0
+    assert bench.archive.forget_tokens("acme") == 1
+    assert bench.archive.forget_tokens("acme") == 0
+    assert bench.control.tenants() == ["acme", "zeta"]
+    bench.archive.forget_tenant("acme")
+    bench.archive.forget_tenant("acme")
 
     assert bench.control.tenants() == ["zeta"]
     assert bench.control.token("digest-acme") is None

@@ -74,12 +74,16 @@ class FakeArchive:
         with self._calls("archive.bury"):
             return self._images.replace_head(before, tombstone)
 
-    def forget_tenant(self, tenant_id: str) -> int:
+    def forget_tokens(self, tenant_id: str) -> int:
         """See `Archive`."""
-        with self._calls("archive.forget_tenant"):
+        with self._calls("archive.forget_tokens"):
             tokens = self._control._tokens  # noqa: SLF001 - both edges work on the one control table
             mine = [digest for digest, token in tokens.items() if token.tenant_id == tenant_id]
             for digest in mine:
                 del tokens[digest]
-            self._control._tenants.pop(tenant_id, None)  # noqa: SLF001 - same
             return len(mine)
+
+    def forget_tenant(self, tenant_id: str) -> None:
+        """See `Archive`."""
+        with self._calls("archive.forget_tenant"):
+            self._control._tenants.pop(tenant_id, None)  # noqa: SLF001 - same

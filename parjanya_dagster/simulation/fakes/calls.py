@@ -33,6 +33,7 @@ WRITES: Final = frozenset(
         "archive.remove_bucket",
         "archive.delete_evidence",
         "archive.bury",
+        "archive.forget_tokens",
         "archive.forget_tenant",
         "records.put",
         "records.create",
