@@ -9,6 +9,7 @@ fits into one look at the indexes is taken from there instead, and the audit cor
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from parjanya_dagster.control.platform import Platform
@@ -19,6 +20,8 @@ from parjanya_dagster.core.truth.row import Lane, Status
 _PROBE: Final = 500
 """Entries per index that are looked at: a smaller backlog is seen whole."""
 _TENANTS_READ: Final = 10_000
+_INSTANT: Final = timedelta(milliseconds=1)
+"""What happens at this very moment is seen too: indexes keep whole milliseconds, and end before a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +29,8 @@ class Change:
     """How one head changed, as a stream record has it.
 
     Args:
-        before: status before; None when the head is new, or was quarantined.
-        after: status after; None when the head is gone, or is quarantined.
+        before: status before; None when the head is new, or was in quarantine and waited for a person.
+        after: status after; None when the head is gone, or is in quarantine.
     """
 
     key: ImageKey
@@ -101,10 +104,10 @@ def _counted(status: Status | None) -> Status | None:
 
 def _probe(platform: Platform) -> tuple[Counter[str], bool]:
     """Return rows by tenant as the sparse indexes show them, and whether one look saw them all."""
-    now = platform.clock()
+    until = platform.clock() + _INSTANT
     looks = [
-        platform.images.outstanding(sent_before=now, limit=_PROBE),
-        *(platform.images.due_gaps(lane, due_before=now, limit=_PROBE) for lane in Lane),
+        platform.images.outstanding(sent_before=until, limit=_PROBE),
+        *(platform.images.due_gaps(lane, due_before=until, limit=_PROBE) for lane in Lane),
     ]
     seen = {key for look in looks for key in look}
     return Counter(key.tenant_id for key in seen), all(len(look) < _PROBE for look in looks)

@@ -4,6 +4,7 @@ The attempt is written before the bytes are decoded, so a file that kills the pr
 third crash and rejected by name instead of being tried for ever.
 """
 
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +12,7 @@ from hashlib import sha256
 from typing import Final
 
 from parjanya_dagster.control.platform import Platform
-from parjanya_dagster.core.errors import IllegalTransitionError
+from parjanya_dagster.core.errors import EdgeError, IllegalTransitionError
 from parjanya_dagster.core.names import PREVIEWS, image_id_of_key
 from parjanya_dagster.core.ports import ObjectInfo, Readable, Unreadable
 from parjanya_dagster.core.truth.identity import ImageKey
@@ -71,15 +72,30 @@ def ingest_row(platform: Platform, row: ImageRow, info: ObjectInfo | None = None
 
     Args:
         info: the object, when the caller has just seen it; otherwise the row's own pinned version is used.
+
+    Raises:
+        EdgeError: bucket or table did not answer; the attempt does not count against the image.
     """
     begun = _begin(platform, row, info)
     if isinstance(begun, Ingested):
         return begun
+    try:
+        return _ingest(platform, begun)
+    except EdgeError:
+        # What surrounds the image failed. Only what kills the process unheard counts against the image.
+        with suppress(EdgeError):
+            platform.images.write(begun, replace(begun, attempts=begun.attempts - 1))
+        raise
+
+
+def _ingest(platform: Platform, begun: ImageRow) -> Ingested:
     original = begun.original
     if original is None:
         return Ingested.OBJECT_MISSING
     if begun.attempts > _MAX_ATTEMPTS:
-        return _reject(platform, begun, begun, Unreadable(reasons=("validation_crashed",)))
+        found = platform.objects.head(original.bucket, original.key, version_id=original.version_id)
+        reason = "validation_crashed" if found else "object_missing"
+        return _reject(platform, begun, begun, Unreadable(reasons=(reason,)))
     data = platform.objects.get(original.bucket, original.key, version_id=original.version_id)
     if data is None:
         return Ingested.OBJECT_MISSING

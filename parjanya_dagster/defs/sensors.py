@@ -7,7 +7,7 @@ from typing import Final
 
 import dagster as dg
 
-from parjanya_dagster.control.listing import backlog
+from parjanya_dagster.control.counters import backlog
 from parjanya_dagster.control.reconcile import reconcile_world
 from parjanya_dagster.core.belief.signals import Blind
 from parjanya_dagster.defs.assets_scoring import score_images, vlm_scores

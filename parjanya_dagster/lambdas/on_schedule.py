@@ -27,6 +27,7 @@ def handler(_event: dict[str, Any], _context: object = None) -> dict[str, int]:
         extra={
             "actions": counts,
             "faults": cycle.applied.faults if cycle.applied else [],
+            "left": cycle.applied.left if cycle.applied else 0,
             "blind": cycle.applied.blind if cycle.applied else [],
         },
     )

@@ -7,7 +7,8 @@ from http import HTTPStatus
 import pytest
 from pydantic import ValidationError
 
-from parjanya_dagster.control.listing import backlog, images_of
+from parjanya_dagster.control.counters import backlog
+from parjanya_dagster.control.listing import images_of
 from parjanya_dagster.control.tenants import add_tenant
 from parjanya_dagster.control.tokens import authenticate, issue_token
 from parjanya_dagster.control.uploads import UploadRequest, request_upload
