@@ -12,16 +12,14 @@ import click
 from parjanya_dagster.cli.connection import connect
 from parjanya_dagster.cli.home import load_home
 from parjanya_dagster.cli.plans import Wish, conduct, keys_of, time_of
-from parjanya_dagster.cli.replay import USD_PER_HOUR
 from parjanya_dagster.cli.trail import who_asks
 from parjanya_dagster.control.dead_letters import acknowledge, open_dead_letters
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.redrive import Throttle, preview_redrive
 from parjanya_dagster.control.redrive import redrive as redriven
-from parjanya_dagster.control.replay import Done, Preview
+from parjanya_dagster.control.replay import Done, Preview, tariff_of
 from parjanya_dagster.control.trail import recorded
 from parjanya_dagster.core.errors import InvalidRequestError
-from parjanya_dagster.core.policy.preview import Tariff
 from parjanya_dagster.core.reconcile.dead_letters import document_of
 from parjanya_dagster.core.reconcile.replay_plan import ReplayPlan, Selection
 from parjanya_dagster.core.truth.row import Lane
@@ -43,7 +41,9 @@ _LANES: Final = click.Choice([lane.value for lane in Lane])
 @click.option("--lane", type=_LANES, default="regrade", show_default=True, help="Fresh goes first.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many images.")
 @click.option("--plan", "plan_file", type=click.Path(path_type=Path), help="Keep the list in this file.")
-@click.option("--usd-per-hour", type=click.FloatRange(0), default=USD_PER_HOUR, show_default=True)
+@click.option(
+    "--usd-per-hour", type=click.FloatRange(0), help="Price of one instance; from the settings if none."
+)
 @click.option(
     "--list", "only_list", is_flag=True, help="Only list the open dead letters, with their evidence."
 )
@@ -100,9 +100,7 @@ def _preview(platform: Platform, options: dict[str, Any]) -> Preview:
             since=time_of(options["since"]),
             until=time_of(options["until"]),
         ),
-        tariff=Tariff(
-            seconds_per_image=platform.capacity.seconds_per_image, usd_per_hour=options["usd_per_hour"]
-        ),
+        tariff=tariff_of(platform, usd_per_hour=options["usd_per_hour"]),
         include_poison=options["include_poison"],
         lane=Lane(options["lane"]),
         limit=options["limit"],

@@ -11,15 +11,11 @@ from parjanya_dagster.cli.connection import connect
 from parjanya_dagster.cli.home import load_home
 from parjanya_dagster.cli.plans import Wish, conduct, keys_of, time_of
 from parjanya_dagster.control.platform import Platform
-from parjanya_dagster.control.replay import Done, carry_out, preview_replay
+from parjanya_dagster.control.replay import Done, carry_out, preview_replay, tariff_of
 from parjanya_dagster.core.errors import InvalidRequestError
-from parjanya_dagster.core.policy.preview import Tariff
 from parjanya_dagster.core.reconcile.replay import Boundary
 from parjanya_dagster.core.reconcile.replay_plan import ReplayPlan, Selection
 from parjanya_dagster.core.truth.row import Lane, Status, Verdict
-
-USD_PER_HOUR: Final = 0.8048
-"""g6.xlarge on demand in us-east-1, 2026-08."""
 
 _LANES: Final = click.Choice([lane.value for lane in Lane])
 _STATUSES: Final = click.Choice([Status.VLM_FAILED.value, Status.ENRICHED.value])
@@ -40,7 +36,9 @@ _VERDICTS: Final = click.Choice([verdict.value for verdict in Verdict])
 @click.option("--lane", type=_LANES, default="regrade", show_default=True, help="Fresh goes first.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many images, a tenant's newest first.")
 @click.option("--plan", "plan_file", type=click.Path(path_type=Path), help="Keep the list in this file.")
-@click.option("--usd-per-hour", type=click.FloatRange(0), default=USD_PER_HOUR, show_default=True)
+@click.option(
+    "--usd-per-hour", type=click.FloatRange(0), help="Price of one instance; from the settings if none."
+)
 @click.option("--yes", is_flag=True, help="Carry it out; without, only say what would be touched.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def replay(*, plan_file: Path | None, yes: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - any option
@@ -56,9 +54,7 @@ def replay(*, plan_file: Path | None, yes: bool, as_json: bool, **options: Any) 
     """
     platform = connect(load_home())
     wish = Wish(plan_file=plan_file, yes=yes, as_json=as_json)
-    tariff = Tariff(
-        seconds_per_image=platform.capacity.seconds_per_image, usd_per_hour=options.pop("usd_per_hour")
-    )
+    tariff = tariff_of(platform, usd_per_hour=options.pop("usd_per_hour"))
     lane, limit = Lane(options.pop("lane")), options.pop("limit")
     preview = None
     if any(options.values()):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from parjanya_dagster.control.capacity import observe_capacity
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.redecision import Redecision, redecisions
 from parjanya_dagster.control.selection import batches, selected_rows
@@ -74,6 +75,18 @@ class Done:
 def always() -> bool:
     """Return True: the default of conditions under which a plan goes on."""
     return True
+
+
+def tariff_of(platform: Platform, *, usd_per_hour: float | None = None) -> Tariff:
+    """Return what the GPU costs, as fast as drains were lately.
+
+    Args:
+        usd_per_hour: of one instance, if not the price in the settings.
+    """
+    seen = observe_capacity(platform, platform.fleet.size(), whole=False)
+    learned = seen.learned(platform.capacity, is_warm=True)
+    price = platform.capacity.usd_per_instance_hour if usd_per_hour is None else usd_per_hour
+    return Tariff(seconds_per_image=1 / learned.images_per_s, usd_per_hour=price)
 
 
 def preview_replay(

@@ -90,6 +90,16 @@ def test_replay_with_yes_carries_out_what_it_would_have_previewed(world: FakePla
     assert generations(world) == [2, 2, 2]
 
 
+def test_replay_with_yes_says_first_what_it_touches_and_then_what_it_did(world: FakePlatform) -> None:
+    """A person sees both, also of a replay that has nothing to do."""
+    some = run(world, "replay", "--tenant", TENANT, "--boundary", "all", "--yes")
+    nothing = run(world, "replay", "--tenant", TENANT, "--verdict", "reject", "--boundary", "none", "--yes")
+
+    assert some.stdout.index("3 images") < some.stdout.index("3 replayed")
+    assert "Nothing was touched" not in some.stdout
+    assert "0 images" in nothing.stdout
+
+
 def test_plan_when_reviewed_is_run_exactly_and_what_changed_is_named(
     world: FakePlatform, tmp_path: Path
 ) -> None:

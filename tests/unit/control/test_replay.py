@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from gpu_worker.effects import Settlement
 from gpu_worker.settle import settle
+from parjanya_dagster.control.capacity import learn_throughput
 from parjanya_dagster.control.reconcile import reconcile_world
-from parjanya_dagster.control.replay import Done, Preview, carry_out, preview_replay
+from parjanya_dagster.control.replay import Done, Preview, always, carry_out, preview_replay, tariff_of
 from parjanya_dagster.core.errors import ConfigError, InvalidRequestError, UnavailableError
 from parjanya_dagster.core.execution.outcome import Completed
 from parjanya_dagster.core.intent.job import Job
@@ -73,10 +74,10 @@ def previewed(world: FakePlatform, boundary: Boundary = EVERYTHING, **changes: A
     return preview_replay(world.platform(), boundary=boundary, **given)
 
 
-def replayed(world: FakePlatform, preview: Preview, **changes: Callable[[], bool]) -> Done:
+def replayed(world: FakePlatform, preview: Preview, may_go_on: Callable[[], bool] = always) -> Done:
     """Carry out what was previewed."""
     done = Done()
-    for _ in carry_out(world.platform(), preview.plan, done=done, **changes):
+    for _ in carry_out(world.platform(), preview.plan, done=done, may_go_on=may_go_on):
         pass
     return done
 
@@ -175,6 +176,18 @@ def test_replay_moves_rows_into_the_gap_and_reconciliation_emits_fresh_intent(
     assert (first.generation, first.lane, first.questions) == (2, Lane.REGRADE, questions)
     assert (second.generation, second.questions) == (2, None)
     assert world.images.rows[a_key(1)].decision == a_decision()
+
+
+def test_price_of_a_replay_follows_from_how_fast_drains_were_lately() -> None:
+    """What was learned counts, and the settings before anything was; a person may give another price."""
+    platform = a_fake_platform().platform()
+    before = tariff_of(platform)
+    for _ in range(5):
+        learn_throughput(platform, images=1000, seconds=500)
+
+    assert before.seconds_per_image == platform.capacity.seconds_per_image
+    assert before.usd_per_hour == platform.capacity.usd_per_instance_hour
+    assert tariff_of(platform, usd_per_hour=2.0) == Tariff(seconds_per_image=0.5, usd_per_hour=2.0)
 
 
 def test_replay_in_lane_fresh_does_not_wait_behind_regrades() -> None:
