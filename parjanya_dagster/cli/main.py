@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "down": ("parjanya_dagster.cli.stack_commands", "Stop everything on this machine; state is kept."),
     "images": ("parjanya_dagster.cli.images", "List a tenant's images with their verdicts; erase images."),
     "inspect": ("parjanya_dagster.cli.files", "Say what files are: format, size, EXIF, decodable or not."),
+    "reconcile": ("parjanya_dagster.cli.reconcile", "Compare what is with what should be, and repair it."),
     "redrive": ("parjanya_dagster.cli.redrive", "Put back what infrastructure failed, at a steady pace."),
     "replay": ("parjanya_dagster.cli.replay", "Score images again, in whole or in part, or decide again."),
     "score": ("parjanya_dagster.cli.files", "Say how files would be judged, with nothing running."),

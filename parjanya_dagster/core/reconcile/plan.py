@@ -22,7 +22,7 @@ from parjanya_dagster.core.reconcile.actions import (
 from parjanya_dagster.core.reconcile.capacity import CapacityLimits
 from parjanya_dagster.core.reconcile.capacity_view import FleetReading
 from parjanya_dagster.core.reconcile.dead_letters import ruled
-from parjanya_dagster.core.reconcile.fleet_actions import FleetAction, fleet_actions
+from parjanya_dagster.core.reconcile.fleet_actions import fleet_actions
 from parjanya_dagster.core.reconcile.gaps import (
     continued,
     contradiction_actions,
@@ -67,7 +67,9 @@ def plan(snapshot: Snapshot, *, limits: Limits, capacity: CapacityLimits, now: d
         *quick,
         *(ReportBlind(blind=blind) for blind in snapshot.blinds),
         *(_memory_actions(snapshot, limits=limits, now=now) if snapshot.whole else ()),
-        *_fleet(snapshot, emissions=quick, limits=limits, capacity=capacity, now=now),
+        *fleet_actions(
+            fleet_reading(snapshot, emissions=quick, limits=limits, now=now), limits=capacity, now=now
+        ),
         *(ruled(letter, limits) for letter in snapshot.letters),
         *(action for action in chosen if isinstance(action, _SLOW)),
         *snapshot.arrivals.strays,
@@ -92,17 +94,17 @@ def _tenant_of(action: RowAction) -> str:
     return action.row.key.tenant_id
 
 
-def _fleet(
-    snapshot: Snapshot,
-    *,
-    emissions: Sequence[Action],
-    limits: Limits,
-    capacity: CapacityLimits,
-    now: datetime,
-) -> list[FleetAction]:
+def fleet_reading(
+    snapshot: Snapshot, *, emissions: Sequence[Action], limits: Limits, now: datetime
+) -> FleetReading:
+    """Return what capacity follows from: Belief, and the rows that wait for an instance.
+
+    Args:
+        emissions: planned repairs, among them jobs that are about to be on the queue.
+    """
     waiting = {row.key for row in snapshot.gaps if _needs_an_instance(row, now=now)}
     waiting |= {action.row.key for action in emissions if isinstance(action, EmitIntent)}
-    reading = FleetReading(
+    return FleetReading(
         queue=snapshot.queue,
         fleet=snapshot.fleet,
         view=snapshot.view,
@@ -112,7 +114,6 @@ def _fleet(
         whole=snapshot.whole and not snapshot.unread,
         reading_gap=limits.reading_gap,
     )
-    return fleet_actions(reading, limits=capacity, now=now)
 
 
 def _needs_an_instance(row: ImageRow, *, now: datetime) -> bool:
