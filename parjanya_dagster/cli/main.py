@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "trail": ("parjanya_dagster.cli.trail", "List who changed what, newest first."),
     "up": ("parjanya_dagster.cli.stack_commands", "Start everything on this machine."),
     "upload": ("parjanya_dagster.cli.upload", "Upload files and folders to a tenant."),
+    "why": ("parjanya_dagster.cli.why", "Say who has to act next on an image or a tenant, and until when."),
 }
 """Command → module that holds it under the same name, and its line in the overview."""
 

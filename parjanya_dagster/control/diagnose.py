@@ -8,20 +8,27 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, TypeVar
 
+from parjanya_dagster.control.dead_letters import open_dead_letters
 from parjanya_dagster.control.listing import images_of
-from parjanya_dagster.control.observe import observe_world
 from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.sources import sources_for
+from parjanya_dagster.core.belief.boot import Boot
+from parjanya_dagster.core.belief.pulse import Pulse
 from parjanya_dagster.core.belief.signals import Blind, Reading
 from parjanya_dagster.core.errors import EdgeError
+from parjanya_dagster.core.names import NO_SOURCES, TenantSources
+from parjanya_dagster.core.reconcile.capacity_memory import CapacityMemory
 from parjanya_dagster.core.reconcile.diagnose import diagnose
-from parjanya_dagster.core.reconcile.evidence import Boots, DeadLetter, Evidence, Patience, Residue, Rows
+from parjanya_dagster.core.reconcile.evidence import Evidence, Patience, Residue, Rows
 from parjanya_dagster.core.reconcile.findings import Finding
 from parjanya_dagster.core.records import RecordKind
-from parjanya_dagster.core.truth.row import ImageRow
+from parjanya_dagster.core.truth.row import ImageRow, Lane
 
 NEWEST_READ: Final = 100
 """Newest rows of each tenant that are looked at."""
 RECORDS_READ: Final = 500
+STARTS_READ: Final = 50
+MEMORY: Final = "capacity"
 
 T = TypeVar("T")
 
@@ -36,20 +43,25 @@ def observe_evidence(platform: Platform) -> Evidence:
     """Return everything that a diagnosis may look at."""
     registry = _read(platform, "registry", lambda: tuple(platform.control.tenants()))
     queue, dead_letter_queue = platform.queue.depth(), platform.queue.dead_letter_depth()
+    rows = _read(platform, "image rows", lambda: _rows(platform, registry))
     return Evidence(
         queue=queue,
         dead_letter_queue=dead_letter_queue,
-        rows=_read(platform, "image rows", lambda: _rows(platform, registry)),
+        rows=rows,
         fleet=platform.fleet.size(),
+        launches=platform.fleet.launches(),
         steps=platform.steps.open_steps(),
         heartbeats=_read(platform, "heartbeats", platform.control.heartbeats),
         registry=registry,
         traces=_read(platform, "backlog counters", lambda: _traces(platform)),
         boots=_read(platform, "boots", lambda: _boots(platform)),
         pulses=_read(platform, "pulses", lambda: _pulses(platform)),
-        dead_letters=_read(platform, "dead-letter records", lambda: _dead_letters(platform)),
+        dead_letters=_read(platform, "dead-letter records", lambda: tuple(open_dead_letters(platform))),
         residues=_read(platform, "audits", lambda: _residues(platform)),
+        memory=_read(platform, "capacity memory", lambda: _memory(platform)),
         names=platform.names,
+        sources=_read(platform, "sources", lambda: _sources(platform, rows)),
+        breaker_limits=platform.capacity.breaker,
     )
 
 
@@ -61,11 +73,28 @@ def _read(platform: Platform, signal: str, read: Callable[[], T]) -> Reading[T] 
 
 
 def _rows(platform: Platform, registry: Reading[tuple[str, ...]] | Blind) -> Rows:
-    snapshot = observe_world(platform)
+    now, limits = platform.clock(), platform.limits
+    due = [
+        key
+        for lane in Lane
+        for key in platform.images.due_gaps(lane, due_before=now, limit=limits.max_actions)
+    ]
+    sent = platform.images.outstanding(sent_before=now - limits.queue_settling, limit=limits.max_actions)
+    heads = {row.key: row for row in platform.images.get_many(sorted({*due, *sent}))}
     newest: list[ImageRow] = []
     for tenant_id in () if isinstance(registry, Blind) else registry.value:
         newest += images_of(platform, tenant_id, limit=NEWEST_READ)
-    return Rows(gaps=snapshot.gaps, outstanding=snapshot.outstanding, newest=tuple(newest))
+    return Rows(
+        gaps=tuple(row for row in heads.values() if row.is_gap),
+        outstanding=tuple(row for row in heads.values() if row.has_outstanding_intent),
+        newest=tuple(newest),
+    )
+
+
+def _sources(platform: Platform, rows: Reading[Rows] | Blind) -> TenantSources:
+    if isinstance(rows, Blind):
+        return NO_SOURCES
+    return sources_for(platform, (*rows.value.gaps, *rows.value.outstanding, *rows.value.newest))
 
 
 def _traces(platform: Platform) -> Mapping[str, str]:
@@ -73,19 +102,19 @@ def _traces(platform: Platform) -> Mapping[str, str]:
     return {record_id.partition("#")[0]: f"backlog counter {record_id}" for record_id, _ in counters}
 
 
-def _boots(platform: Platform) -> Boots:
-    del platform
-    return Boots()
+def _boots(platform: Platform) -> tuple[Boot, ...]:
+    found = platform.records.newest(RecordKind.BOOT, limit=STARTS_READ)
+    return tuple(Boot.of(document) for _, document in found)
 
 
-def _pulses(platform: Platform) -> Mapping[str, datetime]:
-    del platform
-    return {}
+def _pulses(platform: Platform) -> dict[str, Pulse]:
+    found = platform.records.newest(RecordKind.PULSE, limit=RECORDS_READ)
+    return {instance_id: Pulse.of(instance_id, document) for instance_id, document in found}
 
 
-def _dead_letters(platform: Platform) -> tuple[DeadLetter, ...]:
-    del platform
-    return ()
+def _memory(platform: Platform) -> CapacityMemory:
+    document = platform.records.get(RecordKind.LEARNED, MEMORY)
+    return CapacityMemory.of(document) if document else CapacityMemory()
 
 
 def _residues(platform: Platform) -> tuple[Residue, ...]:

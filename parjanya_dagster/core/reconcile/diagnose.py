@@ -57,13 +57,13 @@ def diagnose(evidence: Evidence, patience: Patience, now: datetime) -> list[Find
     Never raises; what could not be read supports no finding but its own.
     """
     found = [finding for symptom in SYMPTOMS if (finding := symptom(evidence, patience, now))]
-    explained = _explained({finding.kind for finding in found}, evidence)
+    explained = _explained({finding.kind for finding in found}, evidence, now)
     return [finding for finding in found if finding.kind not in explained]
 
 
-def _explained(kinds: set[Kind], evidence: Evidence) -> set[Kind]:
+def _explained(kinds: set[Kind], evidence: Evidence, now: datetime) -> set[Kind]:
     return {
         each.consequence
         for each in EXPLANATIONS
-        if each.cause in kinds and each.consequence in kinds and each.holds(evidence)
+        if each.cause in kinds and each.consequence in kinds and each.holds(evidence, now)
     }

@@ -6,11 +6,22 @@ A part that could not be read supports no conclusion at all; the others still do
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import TypeVar
 
-from parjanya_dagster.core.belief.signals import Blind, FleetSignal, QueueSignal, Reading, StepsSignal
-from parjanya_dagster.core.names import Names
+from parjanya_dagster.core.belief.boot import BootsSignal
+from parjanya_dagster.core.belief.pulse import PulsesSignal
+from parjanya_dagster.core.belief.signals import (
+    Blind,
+    FleetSignal,
+    LaunchesSignal,
+    QueueSignal,
+    Reading,
+    StepsSignal,
+)
+from parjanya_dagster.core.names import Names, TenantSources
+from parjanya_dagster.core.reconcile.boot_breaker import BreakerLimits
+from parjanya_dagster.core.reconcile.capacity_memory import CapacityMemory
+from parjanya_dagster.core.reconcile.dead_letters import DeadLetterRecord
 from parjanya_dagster.core.truth.row import ImageRow
 
 T = TypeVar("T")
@@ -57,74 +68,6 @@ class Rows:
     newest: tuple[ImageRow, ...] = ()
 
 
-class BootState(StrEnum):
-    """How far an instance came."""
-
-    STARTING = "starting"
-    READY = "ready"
-    FAILED = "failed"
-    UNVERIFIED = "unverified"
-    """It started, and its model files are missing or do not match: it will never be ready."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Boot:
-    """One instance's start, or one launch that brought no instance.
-
-    Args:
-        name: instance id, or the failed activity's.
-        template: version of the launch template.
-        detail: stage and message, as reported.
-        at: when this was last said of it.
-    """
-
-    name: str
-    template: str
-    state: BootState
-    detail: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Boots:
-    """Starts of instances, newest first.
-
-    Args:
-        breaker_since: since when the breaker holds the present template back; None while it is closed.
-    """
-
-    newest: tuple[Boot, ...] = ()
-    breaker_since: datetime | None = None
-
-    @property
-    def failed_in_a_row(self) -> tuple[Boot, ...]:
-        """Starts that failed since the last that succeeded, newest first."""
-        failed: list[Boot] = []
-        for boot in self.newest:
-            if boot.state is BootState.READY:
-                break
-            if boot.state is not BootState.STARTING:
-                failed.append(boot)
-        return tuple(failed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
-    """A message that was given up, as the dead-letter consumer recorded it.
-
-    Args:
-        image: `tenant#image`.
-        verdict: what the consumer concluded: went back to the gap, failed, nothing to do.
-        has_image_evidence: attempts on the image alone failed; it is the image's fault.
-    """
-
-    image: str
-    verdict: str
-    has_image_evidence: bool
-    at: datetime
-    acknowledged: bool
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Residue:
     """What the last audit of a tenant could not account for.
@@ -148,7 +91,11 @@ class Evidence:
         heartbeats: last beat by plane.
         registry: tenants with a marker.
         traces: where each tenant without rows here has left something, e.g. `a: backlog counter`.
-        pulses: last pulse of each instance.
+        launches: the group's newest attempts to launch, newest first.
+        boots: the newest starts of workers, newest first.
+        memory: what capacity has learned of earlier starts.
+        dead_letters: what was recorded of messages that were given up, and nobody acknowledged.
+        sources: foreign buckets that operators registered, of the rows here at least.
         residues: of each tenant's last audit, where it left one.
     """
 
@@ -160,23 +107,21 @@ class Evidence:
     heartbeats: Reading[Mapping[str, datetime]] | Blind
     registry: Reading[tuple[str, ...]] | Blind
     traces: Reading[Mapping[str, str]] | Blind
-    boots: Reading[Boots] | Blind
-    pulses: Reading[Mapping[str, datetime]] | Blind
-    dead_letters: Reading[tuple[DeadLetter, ...]] | Blind
+    launches: LaunchesSignal
+    boots: BootsSignal
+    pulses: PulsesSignal
+    memory: Reading[CapacityMemory] | Blind
+    dead_letters: Reading[tuple[DeadLetterRecord, ...]] | Blind
     residues: Reading[tuple[Residue, ...]] | Blind
     names: Names
+    sources: Reading[TenantSources] | Blind
+    breaker_limits: BreakerLimits
 
     @property
     def blind(self) -> list[Blind]:
         """Everything that could not be read."""
         parts = (getattr(self, field.name) for field in fields(self))
         return [part for part in parts if isinstance(part, Blind)]
-
-    @property
-    def is_breaker_open(self) -> bool:
-        """Boots failed so often that no more are asked for."""
-        boots = value_of(self.boots)
-        return boots is not None and boots.breaker_since is not None
 
 
 def value_of(signal: Reading[T] | Blind) -> T | None:

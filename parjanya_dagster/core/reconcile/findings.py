@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from parjanya_dagster.core.belief.signals import Blind
 from parjanya_dagster.core.reconcile.evidence import Evidence
+from parjanya_dagster.core.reconcile.starts import is_held_back
 
 
 class Layer(StrEnum):
@@ -116,7 +117,7 @@ class Explanation:
     cause: Kind
     consequence: Kind
     because: str
-    holds: Callable[[Evidence], bool] = lambda _evidence: True
+    holds: Callable[[Evidence, datetime], bool] = lambda _evidence, _now: True
 
 
 EXPLANATIONS: Final = (
@@ -124,7 +125,7 @@ EXPLANATIONS: Final = (
         cause=Kind.BLIND,
         consequence=Kind.NOBODY_LOOKS,
         because="a plane beats only after a cycle that read the queue and Truth",
-        holds=lambda evidence: isinstance(evidence.queue, Blind) or isinstance(evidence.rows, Blind),
+        holds=lambda evidence, _now: isinstance(evidence.queue, Blind) or isinstance(evidence.rows, Blind),
     ),
     Explanation(
         cause=Kind.NOBODY_LOOKS,
@@ -155,13 +156,13 @@ EXPLANATIONS: Final = (
         cause=Kind.MODEL_MISSING,
         consequence=Kind.NEVER_ASKED,
         because="the breaker holds the capacity while boots fail",
-        holds=lambda evidence: evidence.is_breaker_open,
+        holds=is_held_back,
     ),
     Explanation(
         cause=Kind.BOOTS_FAIL,
         consequence=Kind.NEVER_ASKED,
         because="the breaker holds the capacity while boots fail",
-        holds=lambda evidence: evidence.is_breaker_open,
+        holds=is_held_back,
     ),
 )
 

@@ -10,12 +10,12 @@ from parjanya_dagster.core.reconcile.wording import counted, facts, lasting
 
 _RESTART = {
     "lambda": (
-        "lambda: enable its one-minute schedule and check that the function `on-schedule` exists "
-        "(`python -m infra.deploy` puts both back; on a laptop `parjanya up`)"
+        "lambda: enable its one-minute schedule and check that the function `on-schedule` exists (`python "
+        "-m infra.deploy` puts both back; on a laptop `parjanya up`)"
     ),
     "dagster": (
-        "dagster: start its daemon (on a laptop `parjanya up`) and switch the sensor `intent_gap` on; "
-        "its ticks show what failed"
+        "dagster: start its daemon (on a laptop `parjanya up`) and switch the sensor `intent_gap` on; its "
+        "ticks show what failed"
     ),
 }
 
@@ -41,9 +41,9 @@ def blindness(unread: Sequence[Blind], *context: str) -> Finding:
         evidence=facts(*(f"{signal.signal}: {signal.reason}" for signal in unread), *context),
         since=None,
         fix=(
-            "give the caller back the permission that the reason names; where nothing answers, see that the "
-            "endpoint is up (`parjanya status`, on a laptop `parjanya up`). Until then nothing is scaled in, "
-            "and what rests on these values is not diagnosed"
+            "give the caller back the permission that the reason names; where nothing answers, see that "
+            "the endpoint is up (`parjanya status`, on a laptop `parjanya up`). Until then nothing is "
+            "scaled in, and what rests on these values is not diagnosed"
         ),
     )
 

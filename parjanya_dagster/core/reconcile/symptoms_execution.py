@@ -1,14 +1,18 @@
 """Symptoms of Execution: Intent is there, and nothing carries it out."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from parjanya_dagster.core.belief.signals import FleetSize, QueueDepth
-from parjanya_dagster.core.reconcile.evidence import Boot, BootState, Evidence, Patience, value_of
+from parjanya_dagster.core.reconcile.capacity_memory import BootMark
+from parjanya_dagster.core.reconcile.evidence import Evidence, Patience, value_of
 from parjanya_dagster.core.reconcile.findings import Finding, Kind
-from parjanya_dagster.core.reconcile.wording import counted, facts, lasting, row_samples, samples_of
+from parjanya_dagster.core.reconcile.starts import breaker, failed_starts
+from parjanya_dagster.core.reconcile.wording import SAMPLES, counted, facts, lasting, row_samples
 from parjanya_dagster.core.truth.row import Status
 
-FAILED_BOOTS = 2
+FAILED_STARTS: Final = 2
 """One failed start is chance; a second in a row has a cause."""
 
 
@@ -33,9 +37,8 @@ def never_asked(evidence: Evidence, patience: Patience, now: datetime) -> Findin
             "the group's maximum is 0: raise it"
             if is_capped
             else "one call: `parjanya reconcile` raises the desired capacity to what the demand needs; if "
-            "it stays 0, "
-            "the caller lacks autoscaling:SetDesiredCapacity or the price cap forbids it (`parjanya "
-            "capacity`)"
+            "it stays 0, the caller lacks autoscaling:SetDesiredCapacity or the price cap forbids it "
+            "(`parjanya capacity`)"
         ),
     )
 
@@ -58,8 +61,7 @@ def never_came(evidence: Evidence, patience: Patience, now: datetime) -> Finding
         since=since,
         fix=(
             "look at the group's scaling activities for what refuses the launch (capacity of the zone, "
-            "quota, "
-            "lifecycle hook); on a laptop `parjanya status` shows whether the fleet's process runs"
+            "quota, lifecycle hook); on a laptop `parjanya status` shows whether the fleet's process runs"
         ),
     )
 
@@ -70,7 +72,7 @@ def no_progress(evidence: Evidence, patience: Patience, now: datetime) -> Findin
     since = _waiting_since(evidence)
     if queue is None or fleet is None or pulses is None or since is None:
         return None
-    last = max(pulses.values(), default=None)
+    last = max((each.progress_at for each in pulses.values()), default=None)
     is_alive = last is not None and now - last < patience.progress
     if is_alive or queue.visible == 0 or fleet.in_service == 0 or now - since < patience.progress:
         return None
@@ -78,42 +80,38 @@ def no_progress(evidence: Evidence, patience: Patience, now: datetime) -> Findin
         kind=Kind.NO_PROGRESS,
         summary=(
             f"{counted(fleet.in_service, 'instance')} in service, {counted(queue.visible, 'job')} waiting, "
-            "and " + (f"no pulse for {lasting(now - last)}" if last else "no pulse, ever")
+            "and " + (f"no progress for {lasting(now - last)}" if last else "no pulse, ever")
         ),
         evidence=facts(
             *_demand(queue, fleet),
-            samples_of(
-                (f"{name} {lasting(now - at)} ago" for name, at in sorted(pulses.items())), of="pulses:"
+            *(
+                f"{name}: pulse {lasting(now - each.at)} ago, progress {lasting(now - each.progress_at)} "
+                f"ago, holds {each.held}"
+                for name, each in sorted(pulses.items())[:SAMPLES]
             ),
         ),
         since=last or since,
         fix=(
             "`parjanya reconcile` ends instances without a pulse and the group replaces them; if the next "
-            "ones are "
-            "silent too, read a worker's log: it cannot reach a queue, a table or a bucket"
+            "ones are silent too, read a worker's log: it cannot reach a queue, a table or a bucket"
         ),
     )
 
 
 def model_missing(evidence: Evidence, patience: Patience, now: datetime) -> Finding | None:
-    """An instance started and refused its model files (incident 6b)."""
+    """An instance started and refused its model files: terminal, so one is proof enough (incident 6b)."""
     del patience
-    boots = value_of(evidence.boots)
-    unverified = _failed(evidence, BootState.UNVERIFIED)
-    if boots is None or not unverified:
+    failed = failed_starts(evidence).refused_model
+    if not failed:
         return None
     return Finding(
         kind=Kind.MODEL_MISSING,
-        summary=(
-            f"{counted(len(unverified), 'instance')} booted and refused the model files: "
-            f"{unverified[0].detail}"
-        ),
-        evidence=_boot_facts(unverified, boots.breaker_since, now),
-        since=unverified[-1].at,
+        summary=f"{counted(len(failed), 'instance')} booted and refused the model files: {failed[0].error}",
+        evidence=_start_facts(evidence, failed, now),
+        since=failed[-1].at,
         fix=(
-            "go back to the last good version of the launch template; then bake the image with exactly the "
-            "files "
-            "of its manifest, and let one instance verify it before the group uses it"
+            "go back to the last good version of the launch template; then bake the image with exactly "
+            "the files of its manifest, and let one instance verify it before the group uses it"
         ),
     )
 
@@ -121,17 +119,16 @@ def model_missing(evidence: Evidence, patience: Patience, now: datetime) -> Find
 def boots_fail(evidence: Evidence, patience: Patience, now: datetime) -> Finding | None:
     """Instances cannot be launched, or die before the worker starts (incident 6a)."""
     del patience
-    boots = value_of(evidence.boots)
-    failed = _failed(evidence, BootState.FAILED)
-    if boots is None or len(failed) < FAILED_BOOTS:
+    failed = failed_starts(evidence).others
+    if len(failed) < FAILED_STARTS:
         return None
     return Finding(
         kind=Kind.BOOTS_FAIL,
         summary=(
             f"{len(failed)} starts failed in a row, the last {lasting(now - failed[0].at)} ago: "
-            f"{failed[0].detail}"
+            f"{failed[0].error}"
         ),
-        evidence=_boot_facts(failed, boots.breaker_since, now),
+        evidence=_start_facts(evidence, failed, now),
         since=failed[-1].at,
         fix=(
             "go back to the last good version of the launch template; then repair what it names (image "
@@ -167,8 +164,7 @@ def stuck_rows(evidence: Evidence, patience: Patience, now: datetime) -> Finding
         since=since,
         fix=(
             "`parjanya reconcile` ingests them again (or materialize `validated_images`); if they come "
-            "back, the "
-            "log of the function `on-upload` says what ended it"
+            "back, the log of the function `on-upload` says what ended it"
         ),
     )
 
@@ -192,15 +188,9 @@ def _steps(evidence: Evidence) -> str:
     return f"Dagster steps waiting or running: {steps}" if steps else ""
 
 
-def _failed(evidence: Evidence, state: BootState) -> list[Boot]:
-    boots = value_of(evidence.boots)
-    return [boot for boot in boots.failed_in_a_row if boot.state is state] if boots else []
-
-
-def _boot_facts(failed: list[Boot], breaker_since: datetime | None, now: datetime) -> tuple[str, ...]:
+def _start_facts(evidence: Evidence, failed: Sequence[BootMark], now: datetime) -> tuple[str, ...]:
+    held = breaker(evidence)
     return facts(
-        *(f"{boot.name} ({boot.template}): {boot.detail}" for boot in failed[:3]),
-        f"the breaker has held this template back for {lasting(now - breaker_since)}"
-        if breaker_since
-        else "",
+        *(f"{mark.mark} (template {mark.version}): {mark.error}" for mark in failed[:3]),
+        f"breaker open: {held.words}" if held and held.is_open(now) else "",
     )

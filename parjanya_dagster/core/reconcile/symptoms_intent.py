@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from parjanya_dagster.core.names import Names
 from parjanya_dagster.core.reconcile.evidence import Evidence, Patience, value_of
 from parjanya_dagster.core.reconcile.findings import Finding, Kind
 from parjanya_dagster.core.reconcile.intent_gap import intent_gap
@@ -30,8 +29,7 @@ def no_intent(evidence: Evidence, patience: Patience, now: datetime) -> Finding 
         kind=Kind.NO_INTENT,
         summary=(
             f"{counted(gap.total, 'row')} due to be scored for up to {lasting(now - oldest)} and no job "
-            "was sent: "
-            "stream and sweep missed them"
+            "was sent: stream and sweep missed them"
         ),
         evidence=facts(
             ", ".join(
@@ -43,8 +41,7 @@ def no_intent(evidence: Evidence, patience: Patience, now: datetime) -> Finding 
         since=oldest,
         fix=(
             "`parjanya reconcile` sends the missing jobs now; then see why the stream's function and the "
-            "sweep "
-            "did not (their logs, the queue's send permission)"
+            "sweep did not (their logs, the queue's send permission)"
         ),
     )
 
@@ -71,8 +68,9 @@ def lost_intent(evidence: Evidence, patience: Patience, now: datetime) -> Findin
         ),
         since=since,
         fix=(
-            "nothing, if a plane is alive: both queues empty for two minutes and the jobs are sent again; "
-            "`parjanya reconcile` is such a reading. Then ask who purged the queue, or stamps before sending"
+            "nothing, if a plane is alive and the queue runs dry: when both queues have read empty for two "
+            "minutes the jobs are sent again (each `parjanya reconcile` is such a reading). Then ask who "
+            "purged the queue, or what stamps before it sends"
         ),
     )
 
@@ -82,7 +80,7 @@ def wrong_bucket(evidence: Evidence, patience: Patience, now: datetime) -> Findi
     del patience, now
     rows = value_of(evidence.rows)
     every = {row.key: row for row in (*rows.newest, *rows.gaps, *rows.outstanding)} if rows else {}
-    astray = [row for row in every.values() if is_astray(row, evidence.names)]
+    astray = [row for row in every.values() if is_astray(row, evidence)]
     if not astray:
         return None
     held = sum(row.quarantined for row in astray)
@@ -96,10 +94,9 @@ def wrong_bucket(evidence: Evidence, patience: Patience, now: datetime) -> Findi
         ),
         since=min(row.entered_at for row in astray),
         fix=(
-            "correct whoever wrote these rows; then upload the images to their tenant again, or move the "
-            "objects "
-            "and adopt them (`parjanya adopt --tenant TENANT`). No job is built for such a row, so nothing "
-            "leaks"
+            "correct whoever wrote these rows. If the bucket is an archive of the tenant, register it: "
+            "`parjanya adopt --tenant TENANT --bucket BUCKET`, then `parjanya replay` lets go on what was "
+            "set aside; else `parjanya images erase`, and upload again. No job is built meanwhile"
         ),
     )
 
@@ -108,26 +105,26 @@ def dead_letters(evidence: Evidence, patience: Patience, now: datetime) -> Findi
     """Messages were given up, and nobody has acknowledged that (incident 8)."""
     queue = value_of(evidence.dead_letter_queue)
     waiting = queue.total if queue else 0
-    letters = [each for each in value_of(evidence.dead_letters) or () if not each.acknowledged]
+    letters = [each for each in value_of(evidence.dead_letters) or () if each.is_open]
     if not waiting and not letters:
         return None
-    guilty = sum(each.has_image_evidence for each in letters)
-    oldest = min((each.at for each in letters), default=None)
-    overdue = sum(each.at < now - patience.acknowledgement for each in letters)
+    guilty = sum(each.blames_image for each in letters)
+    oldest = min((each.found_at for each in letters), default=None)
+    overdue = sum(each.found_at < now - patience.acknowledgement for each in letters)
     return Finding(
         kind=Kind.DEAD_LETTERS,
         summary=f"{counted(waiting + len(letters), 'job')} given up and not acknowledged",
         evidence=facts(
             f"dead-letter queue: {counted(waiting, 'message')}" if waiting else "",
             f"recorded: {len(letters)}, of these {guilty} the image's own fault" if letters else "",
-            samples_of(f"{each.image} ({each.verdict})" for each in letters),
+            samples_of(f"{each.image or each.message_id} ({each.evidence})" for each in letters),
             f"{overdue} for more than {lasting(patience.acknowledgement)}" if overdue else "",
         ),
         since=oldest,
         fix=(
             "`parjanya dead-letters` shows what is known of each; `parjanya redrive` sends those without "
-            "evidence "
-            "against the image again, at a rate, after a preview; look at the others, then acknowledge them"
+            "evidence against the image again, at a rate, after a preview; look at the others, then "
+            "acknowledge them"
         ),
     )
 
@@ -136,9 +133,7 @@ def quarantined(evidence: Evidence, patience: Patience, now: datetime) -> Findin
     """Rows were set aside and wait for a person; those astray are another finding's."""
     del patience
     rows = value_of(evidence.rows)
-    aside = [
-        row for row in (rows.newest if rows else ()) if row.quarantined and not is_astray(row, evidence.names)
-    ]
+    aside = [row for row in (rows.newest if rows else ()) if row.quarantined and not is_astray(row, evidence)]
     if not aside:
         return None
     since = min(row.entered_at for row in aside)
@@ -156,8 +151,13 @@ def quarantined(evidence: Evidence, patience: Patience, now: datetime) -> Findin
     )
 
 
-def is_astray(row: ImageRow, names: Names) -> bool:
-    """The row's object lies outside its tenant's uploads bucket."""
+def is_astray(row: ImageRow, evidence: Evidence) -> bool:
+    """The row's object lies neither in its tenant's uploads bucket nor in one of its registered sources."""
     if row.original is None or row.status is Status.ERASED:
         return False
-    return names.tenant_of_bucket(row.original.bucket) != row.key.tenant_id
+    bucket, tenant_id = row.original.bucket, row.key.tenant_id
+    owner = evidence.names.tenant_of_bucket(bucket)
+    if owner is not None:
+        return owner != tenant_id
+    sources = value_of(evidence.sources)
+    return sources is not None and not sources.admit(tenant_id, bucket)

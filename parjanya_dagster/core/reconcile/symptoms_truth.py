@@ -50,8 +50,8 @@ def residue(evidence: Evidence, patience: Patience, now: datetime) -> Finding | 
         since=min(each.at for each in residues),
         fix=(
             "materialize `uploads` of the tenant, which gives every object its row; a row whose object is "
-            "gone "
-            "needs a person: `parjanya why IMAGE`. Then `parjanya audit --tenant TENANT` compares again"
+            "gone needs a person: `parjanya why IMAGE`. Then `parjanya audit --tenant TENANT` compares "
+            "again"
         ),
     )
 
@@ -60,7 +60,8 @@ def _traces(evidence: Evidence) -> dict[str, str]:
     """Return each tenant that left something anywhere, and where; rows say more than counters."""
     traces = dict(value_of(evidence.traces) or {})
     for letter in value_of(evidence.dead_letters) or ():
-        traces[letter.image.partition("#")[0]] = f"dead letter {letter.image}"
+        if letter.image and letter.is_open:
+            traces[letter.image.partition("#")[0]] = f"dead letter {letter.image}"
     rows = value_of(evidence.rows)
     for row in (*rows.gaps, *rows.outstanding) if rows else ():
         traces[row.key.tenant_id] = f"image {row.key} is {row.status}"

@@ -1,0 +1,106 @@
+"""Finding one thing and what surrounds it, to say why it is where it is."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Final
+
+from parjanya_dagster.control.listing import images_of
+from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.trail import trail
+from parjanya_dagster.core.errors import InvalidRequestError
+from parjanya_dagster.core.names import checked_tenant
+from parjanya_dagster.core.reconcile.why import Answer, Surroundings, why_image
+from parjanya_dagster.core.reconcile.why_tenant import why_tenant
+from parjanya_dagster.core.truth.identity import ImageKey, created_at_of, image_key_from
+from parjanya_dagster.core.truth.row import ImageRow
+from parjanya_dagster.core.truth.trail import TrailEntry
+
+TENANT: Final = "tenant:"
+NEWEST_READ: Final = 1000
+_TRAIL_READ: Final = 200
+_REPLAYS: Final = ("replay", "redrive", "regrade")
+
+
+def why(platform: Platform, subject: str) -> Answer:
+    """Return why an image or a tenant is where it is.
+
+    Args:
+        subject: an image id, `tenant#image`, or `tenant:TENANT`.
+
+    Raises:
+        InvalidRequestError: there is no such thing; the message says what was looked at.
+    """
+    if subject.startswith(TENANT):
+        return _why_tenant(platform, checked_tenant(subject.removeprefix(TENANT)))
+    row = _row(platform, subject)
+    around = _surroundings(platform, trail_of=row)
+    return why_image(row, around, platform.limits, platform.clock())
+
+
+def _why_tenant(platform: Platform, tenant_id: str) -> Answer:
+    rows = images_of(platform, tenant_id, limit=NEWEST_READ)
+    is_registered = tenant_id in platform.control.tenants()
+    if not rows and not is_registered:
+        raise InvalidRequestError(
+            f"there is no tenant '{tenant_id}': it has neither a registry marker nor images; "
+            "see `parjanya tenant list`",
+        )
+    return why_tenant(
+        tenant_id,
+        rows,
+        is_registered=is_registered,
+        around=_surroundings(platform),
+        limits=platform.limits,
+        now=platform.clock(),
+    )
+
+
+def _row(platform: Platform, subject: str) -> ImageRow:
+    keys = _keys(platform, subject)
+    rows = platform.images.get_many(keys) if keys else []
+    if not rows:
+        looked = ", ".join(sorted({key.tenant_id for key in keys})) or "no tenant"
+        raise InvalidRequestError(
+            f"nothing is known as '{subject}': it is no image of {looked}. Give an image id, `tenant#image` "
+            "or `tenant:TENANT`; batches have no ids yet",
+        )
+    return rows[0]
+
+
+def _keys(platform: Platform, subject: str) -> list[ImageKey]:
+    if "#" in subject:
+        with suppress(ValueError):
+            return [image_key_from(subject)]
+        return []
+    try:
+        created_at_of(subject)
+    except (ValueError, OverflowError, OSError):  # no UUID, or one that holds no time
+        return []
+    return [ImageKey(tenant_id=tenant, image_id=subject) for tenant in platform.control.tenants()]
+
+
+def _surroundings(platform: Platform, *, trail_of: ImageRow | None = None) -> Surroundings:
+    return Surroundings(
+        queue=platform.queue.depth(),
+        fleet=platform.fleet.size(),
+        heartbeats=platform.control.heartbeats(),
+        trail=_trail(platform, trail_of) if trail_of else (),
+    )
+
+
+def _trail(platform: Platform, row: ImageRow) -> Sequence[TrailEntry]:
+    """Return the replays that may have made the row's present generation."""
+    if row.generation == 1:
+        return ()
+    before = [each.at for each in platform.images.results(row.key) if each.generation < row.generation]
+    since = max(before, default=created_at_of(row.key.image_id))
+    return [
+        entry
+        for entry in trail(platform, limit=_TRAIL_READ)
+        if entry.action.startswith(_REPLAYS) and _overlaps(entry, since, row.entered_at)
+    ]
+
+
+def _overlaps(entry: TrailEntry, since: datetime, until: datetime) -> bool:
+    return entry.begun_at <= until and (entry.ended_at is None or entry.ended_at >= since)

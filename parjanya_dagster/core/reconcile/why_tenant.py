@@ -1,0 +1,68 @@
+"""Why a tenant's images are where they are: the wait of its oldest, and how many wait beside it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from parjanya_dagster.core.reconcile.limits import Limits
+from parjanya_dagster.core.reconcile.why import Answer, Owner, Surroundings, why_image
+from parjanya_dagster.core.reconcile.wording import counted, facts
+from parjanya_dagster.core.truth.row import ImageRow
+
+
+def why_tenant(
+    tenant_id: str,
+    rows: Sequence[ImageRow],
+    *,
+    is_registered: bool,
+    around: Surroundings,
+    limits: Limits,
+    now: datetime,
+) -> Answer:
+    """Return what a tenant waits for.
+
+    Args:
+        rows: its newest rows; a wait that is older than all of them is not seen here.
+    """
+    subject = f"tenant:{tenant_id}"
+    counts = Counter(row.status.value for row in rows)
+    evidence = facts(", ".join(f"{count} {status}" for status, count in counts.most_common()))
+    if not is_registered:
+        return Answer(
+            subject=subject,
+            status="unregistered",
+            owner=Owner.PERSON,
+            reason="it has no registry marker, so whatever goes by the registry passes it over",
+            since=None,
+            deadline=None,
+            then=f"`parjanya tenant add {tenant_id}` writes the marker; so does its next upload",
+            evidence=evidence,
+        )
+    waiting = [row for row in rows if not row.status.is_settled]
+    if not waiting:
+        return Answer(
+            subject=subject,
+            status="quiet",
+            owner=Owner.NOBODY,
+            reason=f"nothing waits among its newest {counted(len(rows), 'image')}"
+            if rows
+            else "it has no images",
+            since=max((row.entered_at for row in rows), default=None),
+            deadline=None,
+            then="nothing, until something is uploaded or replayed",
+            evidence=evidence,
+        )
+    # Rows that only a person can move say nothing about whether the line runs.
+    oldest = min(waiting, key=lambda row: (row.quarantined, row.entered_at))
+    answer = why_image(oldest, around, limits, now)
+    return Answer(
+        subject=subject,
+        status="waiting",
+        owner=answer.owner,
+        reason=f"{len(waiting)} of its newest {counted(len(rows), 'image')} wait; the oldest: "
+        f"{answer.reason}",
+        since=answer.since,
+        deadline=answer.deadline,
+        then=answer.then,
+        evidence=(*evidence, f"oldest: {oldest.key}", *answer.evidence),
+    )
