@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from click.testing import CliRunner, Result
@@ -9,6 +10,7 @@ from click.testing import CliRunner, Result
 from parjanya_dagster.cli.main import parjanya
 from parjanya_dagster.control.trail import trail
 from parjanya_dagster.core.errors import DeniedError, UnavailableError
+from parjanya_dagster.core.reconcile.limits import Limits
 from parjanya_dagster.core.truth.row import Status
 from parjanya_dagster.simulation.fakes.platform import FakePlatform, a_fake_platform
 from tests.builders import a_job, a_row
@@ -89,8 +91,13 @@ def test_reconcile_shows_what_it_could_not_see_or_do(world: FakePlatform) -> Non
 
 def test_reconcile_shows_what_was_left_for_want_of_time(world: FakePlatform) -> None:
     """A bounded cycle says what it did not reach."""
-    hurried = replace(world.platform(), clock=lambda: world.clock.advance(seconds=3))
+    hurried = replace(
+        world.platform(),
+        clock=lambda: world.clock.advance(seconds=1),
+        limits=Limits(cycle_time=timedelta(seconds=1)),
+    )
 
     shown = words(CliRunner().invoke(parjanya, ["reconcile"], obj=hurried))
 
-    assert "for the next cycle: this one's time was up" in shown
+    assert "left 3 for the next cycle: this one's time was up" in shown
+    assert "1 scale_out" in shown
