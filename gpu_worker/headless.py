@@ -7,6 +7,7 @@ before it receives: the group can never choose an instance that holds work.
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from gpu_worker.drain import DrainReport, drain
@@ -48,24 +49,51 @@ def run_headless(
         vitals: told of what every drain does.
         pause: waits that many seconds.
     """
-    limits = worker_limits(platform.limits, micro_batch=settings.micro_batch)
+    drain_once = partial(
+        drain,
+        platform,
+        scorer,
+        scored_by=f"headless:{instance_id}",
+        should_stop=should_leave,
+        idle_after_s=settings.idle_after_s,
+        progress=vitals.follow,
+        limits=worker_limits(platform.limits, micro_batch=settings.micro_batch),
+    )
+    serve(
+        platform,
+        drain_once,
+        member=member,
+        vitals=vitals,
+        should_leave=should_leave,
+        pause=pause,
+        watch_every_s=settings.watch_every_s,
+    )
+
+
+def serve(
+    platform: Platform,
+    drain_once: Callable[[], DrainReport],
+    *,
+    member: Member,
+    vitals: Vitals,
+    should_leave: Callable[[], bool],
+    pause: Callable[[float], None],
+    watch_every_s: float,
+) -> None:
+    """Drain under protection and watch without it, in turns; the simulator brings a drain of its own.
+
+    Args:
+        drain_once: scores what the queue holds until it idles or must leave.
+    """
     while not should_leave():
         if not _is_ours(member):
-            log.info("instance_is_leaving", extra={"instance_id": instance_id})
+            log.info("instance_is_leaving")
             return
-        report = drain(
-            platform,
-            scorer,
-            scored_by=f"headless:{instance_id}",
-            should_stop=should_leave,
-            idle_after_s=settings.idle_after_s,
-            progress=vitals.follow,
-            limits=limits,
-        )
+        report = drain_once()
         log_drained(report)
         vitals.idle("watching")
         if not should_leave():
-            _watch(platform, member, should_leave, pause, settings.watch_every_s)
+            _watch(platform, member, should_leave, pause, watch_every_s)
 
 
 def work_is_visible(platform: Platform) -> bool:
@@ -111,11 +139,19 @@ def _watch(
     pause: Callable[[float], None],
     every_s: float,
 ) -> None:
-    """Offer the instance up, and return when there is work or it must leave."""
+    """Offer the instance up until the group has heard it; return when there is work or it must leave."""
+    is_offered = _is_offered(member)
+    log.info("worker_idle")
+    while not should_leave() and not work_is_visible(platform):
+        is_offered = is_offered or _is_offered(member)
+        pause(every_s)
+
+
+def _is_offered(member: Member) -> bool:
+    """Give protection up; False when the group did not hear it: an idle instance would be kept for ever."""
     try:
         member.unprotect()
     except EdgeError as error:
         log.warning("instance_not_offered", extra={"error": str(error)})
-    log.info("worker_idle")
-    while not should_leave() and not work_is_visible(platform):
-        pause(every_s)
+        return False
+    return True

@@ -22,6 +22,7 @@ class FakeMember:
 
     line: Line
     error: Exception | None = None
+    deaf_for: int = 0
     calls: list[str] = field(default_factory=list)
 
     def protect(self) -> None:
@@ -34,9 +35,12 @@ class FakeMember:
         """See `Member`."""
         depth = self.line.queue.depth()
         self.calls.append(f"unprotect with {depth.value.in_flight} in flight")  # type: ignore[union-attr]  # the fake is not blind
+        if self.deaf_for:
+            self.deaf_for -= 1
+            raise UnavailableError("giving protection up", "the group does not answer")
 
 
-def _run(line: Line, member: FakeMember, *, more_work: int = 0) -> None:
+def _run(line: Line, member: FakeMember, *, more_work: int = 0, pauses: int = 0) -> None:
     """Run until the worker has watched an empty queue, feeding `more_work` images once it watches."""
     looks: list[float] = []
 
@@ -52,7 +56,7 @@ def _run(line: Line, member: FakeMember, *, more_work: int = 0) -> None:
         member=member,
         instance_id="i-1",
         vitals=Vitals(line.platform, instance_id="i-1"),
-        should_leave=lambda: len(looks) > more_work and not line.queue.jobs,
+        should_leave=lambda: len(looks) > max(more_work, pauses) and not line.queue.jobs,
         pause=pause,
     )
 
@@ -67,6 +71,16 @@ def test_headless_worker_when_idle_offers_its_instance_holding_nothing() -> None
 
     assert member.calls == ["protect", "unprotect with 0 in flight"]
     assert line.all_are(Status.ENRICHED)
+
+
+def test_headless_worker_when_its_group_does_not_hear_it_offers_its_instance_again() -> None:
+    """An offer that was lost is repeated: an idle instance that stays protected is paid for ever."""
+    line = Line()
+    member = FakeMember(line, deaf_for=2)
+
+    _run(line, member, pauses=3)
+
+    assert member.calls.count("unprotect with 0 in flight") == 3
 
 
 def test_headless_worker_when_work_comes_protects_itself_before_it_receives() -> None:
