@@ -1,85 +1,22 @@
 """Replays: previewed, carried out as previewed, and whole whatever is interrupted."""
 
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from gpu_worker.effects import Settlement
-from gpu_worker.settle import settle
 from parjanya_dagster.control.capacity import learn_throughput
 from parjanya_dagster.control.reconcile import reconcile_world
-from parjanya_dagster.control.replay import Done, Preview, always, carry_out, preview_replay, tariff_of
-from parjanya_dagster.core.errors import ConfigError, InvalidRequestError, UnavailableError
-from parjanya_dagster.core.execution.outcome import Completed
-from parjanya_dagster.core.intent.job import Job
+from parjanya_dagster.control.replay import tariff_of
+from parjanya_dagster.core.errors import ConfigError, InvalidRequestError
 from parjanya_dagster.core.policy.preview import Tariff
 from parjanya_dagster.core.reconcile.replay import EVERYTHING, RULES_ALONE, Boundary, Refusal
 from parjanya_dagster.core.reconcile.replay_plan import Selection
-from parjanya_dagster.core.truth.row import ImageRow, Lane, Status, Verdict
-from parjanya_dagster.simulation.fakes.platform import FakePlatform, a_fake_platform
-from tests.builders import NAMES, TENANT, a_decision, a_key, a_result, a_row, an_original, some_facts
-from tests.policy_builders import a_policy, a_rule
-
-TARIFF = Tariff(seconds_per_image=0.5, usd_per_hour=3.6)
-OURS = Selection(tenants=(TENANT,))
-SOME = Boundary(questions=("sharpness",))
-ANSWERS = {
-    name: {"probabilities": probabilities, "score": score, "spread": 0.0, "label_mass": 1.0}
-    for name, probabilities, score in (
-        ("photograph", {"yes": 0.9, "no": 0.1}, None),
-        ("text_heavy", {"yes": 0.1, "no": 0.9}, None),
-        ("sharpness", {"bad": 0.8, "good": 0.2}, 0.2),
-    )
-}
-
-
-def a_world(*rows: ImageRow, policy: str = "test-2") -> FakePlatform:
-    """Return a world whose policy rejects what is not sharp, with rows, their objects and their results."""
-    world = a_fake_platform()
-    document = a_policy(a_rule("score_sharpness < 0.5", rule_id="blurred")).canonical
-    world.control.publish_policy(policy, document.replace('"test-1"', f'"{policy}"'), now=world.clock())
-    for tenant in sorted({row.key.tenant_id for row in rows} | {TENANT}):
-        world.control.register_tenant(tenant, now=world.clock())
-    world.images.add(*rows)
-    for row in rows:
-        if row.original:
-            world.objects.add(row.original.bucket, row.original.key, b"image")
-        world.images.put_facts(row.key, some_facts())
-        if row.result_id:
-            world.images.put_result(row.key, a_result(row.result_id, answers=ANSWERS))
-    return world
-
-
-def scored_row(number: int = 1, **changes: Any) -> ImageRow:  # noqa: ANN401 - any field
-    """Return a decided row whose object the store has without a version."""
-    original = an_original(a_key(number), version_id=None)
-    return replace(a_row(number, status=Status.ENRICHED), **{"original": original, **changes})
-
-
-def failed_row(number: int = 1, error: str = "dead_letter: gave up") -> ImageRow:
-    """Return a failed row whose object the store has without a version."""
-    original = an_original(a_key(number), version_id=None)
-    return a_row(number, status=Status.VLM_FAILED, original=original, last_error=error)
-
-
-def previewed(world: FakePlatform, boundary: Boundary = EVERYTHING, **changes: Any) -> Preview:  # noqa: ANN401 - any argument
-    """Return the preview of a replay of the tenant's images."""
-    given = {"selection": OURS, "tariff": TARIFF, **changes}
-    return preview_replay(world.platform(), boundary=boundary, **given)
-
-
-def replayed(world: FakePlatform, preview: Preview, may_go_on: Callable[[], bool] = always) -> Done:
-    """Carry out what was previewed."""
-    done = Done()
-    for _ in carry_out(world.platform(), preview.plan, done=done, may_go_on=may_go_on):
-        pass
-    return done
+from parjanya_dagster.core.truth.row import Lane, Status, Verdict
+from parjanya_dagster.simulation.fakes.platform import a_fake_platform
+from tests.builders import NAMES, TENANT, a_decision, a_key, a_result, a_row, an_original
+from tests.policy_builders import a_policy
+from tests.unit.control.replays import SOME, a_world, failed_row, previewed, replayed, scored_row
 
 
 def test_preview_says_what_it_will_touch_and_what_it_leaves_alone() -> None:
@@ -328,84 +265,3 @@ def test_replay_when_stopped_leaves_the_rest_untouched_and_goes_on_when_run_agai
     assert (first.moved, first.was_stopped) == (30, True)
     assert (again.moved, len(again.skipped), again.was_stopped) == (9, 30, False)
     assert {row.generation for row in world.images.rows.values()} == {2}
-
-
-@pytest.mark.parametrize("boundary", [EVERYTHING, SOME, RULES_ALONE])
-@pytest.mark.parametrize("write", ["images.write", "images.put_result"])
-@pytest.mark.parametrize("after", [True, False])
-def test_replay_when_it_crashes_at_any_write_ends_in_the_same_state_when_run_again(
-    boundary: Boundary, write: str, *, after: bool
-) -> None:
-    """Nothing is lost and nothing is done twice: each row is one generation further, with one decision."""
-    rows = [scored_row(number) for number in range(1, 4)]
-    smooth, crashed = a_world(*rows), a_world(*rows)
-    replayed(smooth, previewed(smooth, boundary))
-    preview = previewed(crashed, boundary)
-    crashed.calls.fail(write, UnavailableError("killed"), after=after)
-
-    if write == "images.write" or not boundary.asks:
-        with pytest.raises(UnavailableError):
-            replayed(crashed, preview)
-    replayed(crashed, preview)
-
-    assert crashed.images.rows == smooth.images.rows
-    for row in rows:
-        assert crashed.images.results(row.key) == smooth.images.results(row.key)
-
-
-STEPS = st.lists(st.sampled_from(["all", "some", "none", "score", "crash"]), max_size=12)
-
-
-@settings(max_examples=150, deadline=None)
-@given(STEPS)
-def test_replays_and_scores_in_any_order_name_exactly_one_result_per_generation(steps: list[str]) -> None:
-    """A decision in force is of a result that is there; rules alone never enter the gap."""
-    world = a_world(scored_row(1))
-    named = {1: "1-first"}
-    for step in steps:
-        row = world.images.rows[a_key(1)]
-        if step == "score" and row.status is Status.PENDING_VLM_ENRICHMENT:
-            _score(world, row)
-        elif step == "crash":
-            world.calls.fail("images.write", UnavailableError("killed"), after=len(named) % 2 == 0)
-        elif step in ("all", "some", "none"):
-            boundary = {"all": EVERYTHING, "some": SOME, "none": RULES_ALONE}[step]
-            was_in_gap = row.is_gap
-            with suppress(UnavailableError):
-                replayed(world, previewed(world, boundary))
-            assert step != "none" or world.images.rows[a_key(1)].is_gap == was_in_gap
-        now = world.images.rows[a_key(1)]
-        assert now.generation - row.generation in (0, 1)
-        if now.status is Status.ENRICHED:
-            assert now.decided_generation == now.generation
-            assert named.setdefault(now.generation, now.result_id or "") == now.result_id
-        assert now.result_id in {each.result_id for each in world.images.results(now.key)}
-        assert now.decision is not None
-
-
-def _score(world: FakePlatform, row: ImageRow) -> None:
-    """Two workers with the same job score the row; one of them is named."""
-    job = Job(
-        intent_id="i",
-        tenant_id=row.key.tenant_id,
-        image_id=row.key.image_id,
-        generation=row.generation,
-        lane=row.lane,
-        priority=row.priority,
-        sent_at=world.clock(),
-        source_bucket="b",
-        source_key="k",
-        source_version_id=None,
-        preview_key=None,
-        model_key=None,
-        output_table="t",
-    )
-    for worker in ("a", "b"):
-        result = a_result(f"{row.generation}-{worker}", generation=row.generation, answers=ANSWERS)
-        settlement = Settlement(
-            receipt=worker, job=job, row=row, outcome=Completed(result=result), has_recorded_attempt=False
-        )
-        try:
-            settle(world.platform(), settlement, scored_by=f"headless:{worker}")
-        except UnavailableError:
-            continue
