@@ -22,7 +22,7 @@ from parjanya_dagster.simulation.world import World
 
 _CALM_S: Final = 4 * 3600
 _QUIET_CYCLES: Final = 3
-_MAY_BE_WRITTEN: Final = frozenset({"control.beat"})
+_MAY_BE_WRITTEN: Final = frozenset({"control.beat", "heart.beat"})
 _BEFORE_UPLOAD: Final = (Status.PENDING_UPLOAD, Status.UPLOAD_FAILED)
 
 
@@ -53,7 +53,11 @@ def play(seed: str, *, only: Iterable[Place] | None = None, climate: Climate | N
     Args:
         only: the trace to play; None lets the seed decide.
     """
-    world = World(seed, only=only, climate=climate)
+    return live(World(seed, only=only, climate=climate))
+
+
+def live(world: World) -> Episode:
+    """Live through a world from its first moment; it ends at its first violation."""
     world.found()
     let_photographers_upload(world)
     let_operators_replay(world)
@@ -63,7 +67,7 @@ def play(seed: str, *, only: Iterable[Place] | None = None, climate: Climate | N
     began_ms = world.kernel.now_ms
     calm_s = _become_quiet(world)
     return Episode(
-        seed=seed,
+        seed=world.seed,
         steps=world.kernel.steps,
         virtual_s=world.kernel.now_ms / MS_PER_S,
         calm_s=calm_s if calm_s is not None else (world.kernel.now_ms - began_ms) / MS_PER_S,

@@ -8,7 +8,7 @@ Source: Groce et al., Swarm Testing, ISSTA 2012
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -124,6 +124,8 @@ class _Odds:
 class Chaos:
     """What happens in one world.
 
+    `on_place` is told of every place where a fault may happen while a trace is played.
+
     Args:
         seed: of every draw.
         only: the trace to play: nothing else happens; None draws from the seed.
@@ -136,10 +138,13 @@ class Chaos:
         self._seed = seed
         self._only = None if only is None else frozenset(only)
         self._rates = {fault: self._rate(fault) for fault in Fault}
+        self.on_place: Callable[[Fault, str], None] | None = None
         self._odds: dict[str, _Odds] = {}
 
     def strikes(self, fault: Fault, where: str) -> bool:
         """Whether this fault happens there."""
+        if self.on_place is not None and self.is_on:
+            self.on_place(fault, where)
         return self.is_on and self._happens(fault, where, self._rates[fault])
 
     def is_done(self, deed: Deed, where: str, *, rate: float = 1.0) -> bool:
@@ -157,6 +162,9 @@ class Chaos:
         odds = self._odds.get(name) or self._odds_of(name)
         if self._only is not None:
             where = f"{actor.label}@{actor.calls}"
+            if self.on_place is not None:
+                for _, fault in odds.steps:
+                    self.on_place(fault, where)
             for _, fault in odds.steps:
                 if (fault.value, where) in self._only:
                     return self._note(fault, where)

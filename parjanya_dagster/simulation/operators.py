@@ -24,6 +24,8 @@ def let_operators_replay(world: World) -> None:
         if world.chaos.is_done(Deed.REPLAY, str(number), rate=0.5):
             delay_s = between(60, world.climate.chaos_s, world.seed, "replay", number)
             world.kernel.after(delay_s, partial(_replay_some, world, number))
+    if world.chaos.is_done(Deed.REPLAY, "all", rate=0.0):
+        world.kernel.after(world.climate.chaos_s / 2, lambda: _replay(world, "replay all", list(world.rows)))
 
 
 def let_go_on(world: World) -> int:

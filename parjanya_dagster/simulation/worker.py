@@ -1,16 +1,17 @@
 """A worker on a simulated instance: the product's machine and performing code, with actors for threads.
 
-`serve` is the shape of `gpu_worker.headless.run_headless`; the engine is scripted, everything between the
-queue and Truth is the product's.
+The engine is scripted; everything between the queue and Truth, the turns of draining and watching, and what
+the worker says of itself are the product's.
 """
 
+from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
+from gpu_worker.drain import DrainReport
 from gpu_worker.effects import Candidate, Effect, Exit, Forget, ReportAttempt, Score
 from gpu_worker.events import (
     BatchFailed,
@@ -21,15 +22,19 @@ from gpu_worker.events import (
     StopRequested,
     Tick,
 )
-from gpu_worker.headless import work_is_visible
+from gpu_worker.headless import serve
 from gpu_worker.journal import outcome_name
 from gpu_worker.limits import worker_limits
 from gpu_worker.perform import Performer, Threaded
 from gpu_worker.state import State
+from gpu_worker.vitals import PULSE_EVERY_S, Vitals
 from gpu_worker.worker import advance
+from parjanya_dagster.asg_executor.errors import DeniedError as MembershipDeniedError
+from parjanya_dagster.asg_executor.errors import UnavailableError as MembershipUnavailableError
 from parjanya_dagster.control.platform import Platform
-from parjanya_dagster.core.errors import EdgeError
-from parjanya_dagster.core.execution.outcome import Completed, Outcome
+from parjanya_dagster.core.belief.boot import BootStage
+from parjanya_dagster.core.errors import DeniedError, EdgeError
+from parjanya_dagster.core.execution.outcome import Completed, Outcome, TerminalFailure
 from parjanya_dagster.core.truth.identity import ImageKey, new_image_id
 from parjanya_dagster.core.truth.result import Result
 from parjanya_dagster.core.truth.row import Decision, Verdict
@@ -49,7 +54,7 @@ class Worker:
     Args:
         label: of the process.
         nature: what an image does to the engine; None for nothing unusual.
-        protect: changes the instance's protection.
+        set_protection: changes the instance's protection.
         on_outcome: told how each attempt concluded.
     """
 
@@ -59,22 +64,26 @@ class Worker:
         platform: Platform,
         *,
         label: str,
+        instance_id: str,
         nature: Callable[[ImageKey], Fault | None],
-        protect: Callable[[bool], None],
+        set_protection: Callable[[bool], None],
         on_outcome: Callable[[str], None],
     ) -> None:
         self.process = Process(label, "worker")
         self._kernel = kernel
         self._platform = platform
         self._nature = nature
-        self._protect = protect
+        self._set_protection = set_protection
         self._on_outcome = on_outcome
         self._leaving: str | None = None
         limits = worker_limits(platform.limits, micro_batch=_MICRO_BATCH)
         self._limits = replace(limits, receive_pause=timedelta(seconds=2), receive_wait_s=0)
         self._state = State(limits=self._limits)
         self._performer = self._new_performer()
-        kernel.spawn(self.process, label, self._serve)
+        self._vitals = Vitals(platform, instance_id=instance_id)
+        self._settled: list[str] = []
+        self._concluded: Counter[str] = Counter()
+        kernel.spawn(self.process, label, self._live)
 
     def leave(self, reason: str) -> None:
         """See `Occupant`."""
@@ -85,22 +94,51 @@ class Worker:
         """See `Occupant`."""
         self.process.kill()
 
-    def _serve(self) -> None:
-        while self._leaving is None:
-            with suppress(EdgeError):  # the queue gives every message a second chance
-                self._protect(True)  # noqa: FBT003 -- the instance's protection, on
-            self._drain()
-            if self._leaving is not None:
-                break
-            with suppress(EdgeError):
-                self._protect(False)  # noqa: FBT003 -- the instance's protection, off
-            while self._leaving is None and not work_is_visible(self._platform):
-                self._kernel.sleep(_WATCH_S)
+    def protect(self) -> None:
+        """See `Member`."""
+        self._change_protection(is_protected=True)
+
+    def unprotect(self) -> None:
+        """See `Member`."""
+        self._change_protection(is_protected=False)
+
+    def _change_protection(self, *, is_protected: bool) -> None:
+        try:
+            self._set_protection(is_protected)
+        except DeniedError as error:
+            raise MembershipDeniedError("changing protection", str(error)) from error
+        except EdgeError as error:
+            raise MembershipUnavailableError("changing protection", str(error)) from error
+
+    def _live(self) -> None:
+        with self._vitals.booting():
+            for stage in (BootStage.VERIFYING, BootStage.LOADING, BootStage.READY):
+                self._vitals.reach(stage)
+        self._kernel.spawn(self.process, f"{self.process.label}/pulse", self._beat)
+        serve(
+            self._platform,
+            self._drain,
+            member=self,
+            vitals=self._vitals,
+            should_leave=self._should_leave,
+            pause=self._kernel.sleep,
+            watch_every_s=_WATCH_S,
+        )
         self.process.kill()
 
-    def _drain(self) -> None:
+    def _beat(self) -> None:
+        while True:
+            self._vitals.beat()
+            self._kernel.sleep(PULSE_EVERY_S)
+
+    def _should_leave(self) -> bool:
+        return self._leaving is not None
+
+    def _drain(self) -> DrainReport:
+        """Do what `gpu_worker.drain.drain` does, its threads apart."""
         self._state = State(limits=self._limits)
         self._performer = self._new_performer()
+        self._settled, self._concluded = [], Counter()
         self._feed(Tick())
         while not self._state.is_finished:
             self._kernel.sleep(_TICK_S)
@@ -108,6 +146,16 @@ class Worker:
             if since is not None and (self._platform.clock() - since).total_seconds() >= _IDLE_S:
                 self._feed(StopRequested(reason="idle"))
             self._feed(Tick())
+            self._vitals.follow(self._report())
+        return self._report()
+
+    def _report(self) -> DrainReport:
+        return DrainReport(
+            outcomes=dict(self._concluded),
+            settled=tuple(self._settled),
+            held=len(self._state.held),
+            stop_reason=self._state.stop_reason,
+        )
 
     def _stop(self) -> None:
         self._feed(StopRequested(reason=self._leaving or "asked"))
@@ -133,8 +181,12 @@ class Worker:
         match effect:
             case Score():
                 self._spawn(effect, partial(self._score, effect))
-            case ReportAttempt():
-                self._on_outcome(outcome_name(effect.outcome))
+            case ReportAttempt(job=job, outcome=outcome):
+                name = outcome_name(outcome)
+                self._concluded[name] += 1
+                if job is not None and isinstance(outcome, Completed | TerminalFailure):
+                    self._settled.append(str(job.key))
+                self._on_outcome(name)
             case Exit():
                 self.process.kill()
                 raise Crashed

@@ -180,7 +180,8 @@ class World:
             self.as_seen_by("worker"),
             label=f"worker {instance_id}",
             nature=self.nature_of,
-            protect=lambda is_protected: self._protect(instance_id, is_protected=is_protected),
+            instance_id=instance_id,
+            set_protection=lambda is_protected: self._protect(instance_id, is_protected=is_protected),
             on_outcome=self._note_outcome,
         )
         worker.process.on_death = lambda: self.kernel.after(_RESTART_S, lambda: self._restart(instance_id))
