@@ -17,7 +17,6 @@ _LAUNCHERS: Final = (
     ("who", ""),
     ("dagster/schedule_name", "schedule "),
     ("dagster/sensor_name", "sensor "),
-    ("dagster/auto_materialize", "automation "),
     ("dagster/backfill", "backfill "),
 )
 """Tags that say who launched a run, the most telling first, and what their values are called."""
