@@ -14,7 +14,7 @@ from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.sources import sources_for
 from parjanya_dagster.core.belief.boot import Boot
 from parjanya_dagster.core.belief.pulse import Pulse
-from parjanya_dagster.core.belief.signals import Blind, Reading
+from parjanya_dagster.core.belief.signals import Blind, QueueSignal, Reading
 from parjanya_dagster.core.errors import EdgeError
 from parjanya_dagster.core.names import NO_SOURCES, TenantSources
 from parjanya_dagster.core.reconcile.capacity_memory import CapacityMemory
@@ -43,6 +43,8 @@ def observe_evidence(platform: Platform) -> Evidence:
     """Return everything that a diagnosis may look at."""
     registry = _read(platform, "registry", lambda: tuple(platform.control.tenants()))
     queue, dead_letter_queue = platform.queue.depth(), platform.queue.dead_letter_depth()
+    if all(isinstance(each, Blind) for each in (registry, queue, dead_letter_queue)):
+        return _nothing_else(platform, registry, queue, dead_letter_queue)
     rows = _read(platform, "image rows", lambda: _rows(platform, registry))
     return Evidence(
         queue=queue,
@@ -61,6 +63,35 @@ def observe_evidence(platform: Platform) -> Evidence:
         memory=_read(platform, "capacity memory", lambda: _memory(platform)),
         names=platform.names,
         sources=_read(platform, "sources", lambda: _sources(platform, rows)),
+        breaker_limits=platform.capacity.breaker,
+    )
+
+
+def _nothing_else(
+    platform: Platform,
+    registry: Reading[tuple[str, ...]] | Blind,
+    queue: QueueSignal,
+    dead_letter_queue: QueueSignal,
+) -> Evidence:
+    """Return evidence of a platform that does not answer: each further call would wait for its timeout."""
+    rest = Blind(signal="all else", reason="not tried: neither Truth nor Intent answers", at=platform.clock())
+    return Evidence(
+        queue=queue,
+        dead_letter_queue=dead_letter_queue,
+        rows=rest,
+        fleet=rest,
+        launches=rest,
+        steps=rest,
+        heartbeats=rest,
+        registry=registry,
+        traces=rest,
+        boots=rest,
+        pulses=rest,
+        dead_letters=rest,
+        residues=rest,
+        memory=rest,
+        names=platform.names,
+        sources=rest,
         breaker_limits=platform.capacity.breaker,
     )
 

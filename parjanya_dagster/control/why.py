@@ -5,11 +5,13 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
+from parjanya_dagster.control.dead_letters import open_dead_letters
 from parjanya_dagster.control.listing import images_of
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.trail import trail
 from parjanya_dagster.core.errors import InvalidRequestError
 from parjanya_dagster.core.names import checked_tenant
+from parjanya_dagster.core.reconcile.dead_letters import DeadLetterRecord
 from parjanya_dagster.core.reconcile.why import Answer, Surroundings, why_image
 from parjanya_dagster.core.reconcile.why_tenant import why_tenant
 from parjanya_dagster.core.truth.identity import ImageKey, created_at_of, image_key_from
@@ -34,7 +36,7 @@ def why(platform: Platform, subject: str) -> Answer:
     if subject.startswith(TENANT):
         return _why_tenant(platform, checked_tenant(subject.removeprefix(TENANT)))
     row = _row(platform, subject)
-    around = _surroundings(platform, trail_of=row)
+    around = _surroundings(platform, row)
     return why_image(row, around, platform.limits, platform.clock())
 
 
@@ -80,13 +82,19 @@ def _keys(platform: Platform, subject: str) -> list[ImageKey]:
     return [ImageKey(tenant_id=tenant, image_id=subject) for tenant in platform.control.tenants()]
 
 
-def _surroundings(platform: Platform, *, trail_of: ImageRow | None = None) -> Surroundings:
+def _surroundings(platform: Platform, row: ImageRow | None = None) -> Surroundings:
     return Surroundings(
         queue=platform.queue.depth(),
         fleet=platform.fleet.size(),
         heartbeats=platform.control.heartbeats(),
-        trail=_trail(platform, trail_of) if trail_of else (),
+        dead_letter=_dead_letter(platform, row) if row else None,
+        trail=_trail(platform, row) if row else (),
     )
+
+
+def _dead_letter(platform: Platform, row: ImageRow) -> DeadLetterRecord | None:
+    """Return the newest open dead letter of an image."""
+    return next((each for each in open_dead_letters(platform) if each.image == str(row.key)), None)
 
 
 def _trail(platform: Platform, row: ImageRow) -> Sequence[TrailEntry]:

@@ -119,9 +119,9 @@ class Evidence:
 
     @property
     def blind(self) -> list[Blind]:
-        """Everything that could not be read."""
+        """Everything that could not be read, each once."""
         parts = (getattr(self, field.name) for field in fields(self))
-        return [part for part in parts if isinstance(part, Blind)]
+        return list(dict.fromkeys(part for part in parts if isinstance(part, Blind)))
 
 
 def value_of(signal: Reading[T] | Blind) -> T | None:
