@@ -8,6 +8,10 @@ from parjanya_dagster.core.reconcile.limits import Limits
 from parjanya_dagster.simulation.draws import chance
 
 _TENANTS: Final = ("acme", "brave", "crisp")
+_DEPLOYED_RECEIVES: Final = 100
+_FEW_RECEIVES: Final = 2
+_IMPATIENT: Final = 0.3
+"""Share of worlds whose queue gives messages up early."""
 _SHORT_RETENTION: Final = 0.2
 """Share of worlds whose queues forget within the time of faults."""
 
@@ -22,6 +26,7 @@ class Climate:
         chaos_s: how long faults happen.
         index_lag_s: how far indexes are behind.
         warm: instances in the warm pool.
+        receive_limit: deliveries after which a message becomes a dead letter.
     """
 
     limits: Limits
@@ -30,12 +35,12 @@ class Climate:
     chaos_s: int
     index_lag_s: float
     warm: int
-    receive_limit: int = 100
+    receive_limit: int = _DEPLOYED_RECEIVES
 
 
 def climate_of(seed: str) -> Climate:
     """Return the climate that belongs to a seed."""
-    retention = timedelta(minutes=40) if chance(seed, "retention") < _SHORT_RETENTION else timedelta(days=7)
+    retention = timedelta(minutes=15) if chance(seed, "retention") < _SHORT_RETENTION else timedelta(days=7)
     limits = Limits(
         upload_url_life=timedelta(minutes=5),
         longest_transfer=timedelta(minutes=10),
@@ -49,4 +54,5 @@ def climate_of(seed: str) -> Climate:
         chaos_s=900 + int(2700 * chance(seed, "length")),
         index_lag_s=(0.0, 0.5, 5.0, 25.0)[int(4 * chance(seed, "lag"))],
         warm=int(3 * chance(seed, "warm")),
+        receive_limit=_FEW_RECEIVES if chance(seed, "receives") < _IMPATIENT else _DEPLOYED_RECEIVES,
     )

@@ -15,7 +15,12 @@ from parjanya_dagster.simulation.faults import Place
 from parjanya_dagster.simulation.functions import SWEEP_EVERY_S
 from parjanya_dagster.simulation.invariants import Violation
 from parjanya_dagster.simulation.kernel import MS_PER_S
-from parjanya_dagster.simulation.operators import let_go_on, let_operators_replay
+from parjanya_dagster.simulation.operators import (
+    erase_on,
+    let_go_on,
+    let_operators_erase,
+    let_operators_replay,
+)
 from parjanya_dagster.simulation.photographers import let_photographers_upload
 from parjanya_dagster.simulation.weather import let_weather_change
 from parjanya_dagster.simulation.world import World
@@ -61,6 +66,7 @@ def live(world: World) -> Episode:
     world.found()
     let_photographers_upload(world)
     let_operators_replay(world)
+    let_operators_erase(world)
     let_weather_change(world)
     _run_for(world, world.climate.chaos_s)
     world.calm_down()
@@ -91,6 +97,10 @@ def unfinished(world: World) -> list[str]:
         waiting.append(f"{len(world.fleet.members)} instances of {world.fleet.desired} are left")
     known = {row.key.image_id for row in world.rows.values() if row.status not in _BEFORE_UPLOAD}
     waiting += [f"{world.alias(each)} is stored and no row says so" for each in world.stored() - known]
+    queue = world.fakes.queue
+    if queue.next_visible_at is not None or queue.dead_bodies:
+        waiting.append("a message is left")
+    waiting += [f"{world.alias(key.image_id)} is to be erased" for key in world.to_erase]
     if world.functions.running or world.kernel.promised:
         waiting.append(f"{world.functions.running} invocations run, {world.kernel.promised} events are due")
     return waiting
@@ -106,6 +116,7 @@ def _become_quiet(world: World) -> float | None:
             world.watch.report("the backlog and the fleet reach zero", "; ".join(left[:5]))
             return None
         let_go_on(world)
+        erase_on(world)
         _run_for(world, SWEEP_EVERY_S)
     took_s = (world.kernel.now_ms - began_ms) / MS_PER_S
     _run_for(world, SWEEP_EVERY_S)

@@ -22,7 +22,7 @@ class Deed(StrEnum):
 
     UPLOAD = "upload"
     REPLAY = "replay"
-    PUBLISH = "publish"
+    ERASE = "erase"
 
 
 class Fault(StrEnum):
@@ -54,7 +54,11 @@ class Fault(StrEnum):
     PREVIEW_LOST = "preview_lost"
     CLOCK_SKEWED = "clock_skewed"
 
+    STRANGE_MESSAGE = "strange_message"
+
     LAUNCH_REFUSED = "launch_refused"
+    TEMPLATE_BROKEN = "template_broken"
+    WORKER_HUNG = "worker_hung"
     BOOT_FAILED = "boot_failed"
     INSTANCE_DIED = "instance_died"
     SPOT_NOTICE = "spot_notice"
@@ -78,6 +82,8 @@ _RATES: Final[Mapping[Fault, float]] = {
     **dict.fromkeys((Fault.PERMISSION_DENIED, Fault.DAGSTER_DOWN, Fault.QUEUE_PURGED), 0.4),
     **dict.fromkeys((Fault.ROW_FORGOTTEN, Fault.PREVIEW_LOST), 0.05),
     Fault.CLOCK_SKEWED: 0.5,
+    **dict.fromkeys((Fault.STRANGE_MESSAGE, Fault.TEMPLATE_BROKEN), 0.4),
+    Fault.WORKER_HUNG: 0.1,
     **dict.fromkeys((Fault.LAUNCH_REFUSED, Fault.BOOT_FAILED, Fault.INSTANCE_DIED, Fault.SPOT_NOTICE), 0.2),
     **dict.fromkeys((Fault.UPLOAD_NEVER_CAME, Fault.UPLOAD_CAME_LATE, Fault.UNREADABLE_IMAGE), 0.06),
     Fault.DECODER_KILLED: 0.04,

@@ -13,11 +13,16 @@ from parjanya_dagster.simulation.kernel import MS_PER_S, Kernel
 
 _NOTICE_S: Final = 120
 _RELAUNCH_S: Final = 30
+_NO_CAPACITY: Final = "InsufficientInstanceCapacity"
+_NO_IMAGE: Final = "InvalidAMIID.NotFound"
 _REFUSED_S: Final = 60
 _COLD_S: Final = (60.0, 200.0)
 _WARM_S: Final = (15.0, 30.0)
 _LIFE_S: Final = (10.0, 900.0)
 _PENDING: Final = "Pending"
+GOOD_TEMPLATE: Final = "1"
+BROKEN_TEMPLATE: Final = "2"
+"""The version of the launch template whose image is gone."""
 
 
 class Occupant(Protocol):
@@ -96,18 +101,19 @@ class Group:
         number = len(self._fleet.history) + 1
         instance_id = f"i-{number}"
         is_refused = self._chaos.strikes(Fault.LAUNCH_REFUSED, instance_id)
-        is_warm = self._fleet.warm > 0
+        is_broken = self._fleet.template_version == BROKEN_TEMPLATE
+        is_warm = self._fleet.warm > 0 and not is_broken
         self._fleet.history.append(
             Launch(
                 activity_id=f"activity-{number}",
-                instance_id=None if is_refused else instance_id,
+                instance_id=None if is_refused or is_broken else instance_id,
                 is_warm=is_warm,
                 started_at=self._kernel.clock.now,
-                error="InsufficientInstanceCapacity" if is_refused else self._fleet.refusal,
-                blames_template=self._fleet.refusal is not None,
+                error=_NO_CAPACITY if is_refused else _NO_IMAGE if is_broken else self._fleet.refusal,
+                blames_template=is_broken or self._fleet.refusal is not None,
             )
         )
-        if is_refused or self._fleet.refusal:
+        if is_refused or is_broken or self._fleet.refusal:
             self._kernel.after(_REFUSED_S, self._converge)
             return
         self._fleet.warm = max(self._fleet.warm - 1, 0)
@@ -131,7 +137,8 @@ class Group:
             self._lose(instance_id)
             return
         self._put(replace(member, lifecycle="InService"))
-        self._occupants[instance_id] = self._occupy(instance_id)
+        if not self._chaos.strikes(Fault.WORKER_HUNG, instance_id):
+            self._occupants[instance_id] = self._occupy(instance_id)
         life_s = between(*_LIFE_S, self._seed, "life", instance_id)
         if self._chaos.strikes(Fault.INSTANCE_DIED, instance_id):
             self._kernel.after(life_s, lambda: self._lose(instance_id))

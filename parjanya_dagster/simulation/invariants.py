@@ -18,7 +18,7 @@ from parjanya_dagster.simulation.kernel import Actor
 
 _NEW_GENERATION: Final = frozenset({Event.REPLAYED, Event.REGRADED_BY_RULES})
 _DEMAND_SIGNALS: Final = frozenset({"queue.depth", "steps.open", "fleet.size"})
-_UNREADABLE: Final = "{"
+_A_JOB: Final = "{"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +85,8 @@ class Watch:
 
     def sent(self, body: str) -> None:
         """Look at a message that was sent."""
+        if not body.startswith(_A_JOB):
+            return
         job = job_from_json(body)
         self._sent.add(job.intent_id)
         if job.source_bucket != self._names.uploads_bucket(job.tenant_id):
@@ -92,7 +94,7 @@ class Watch:
 
     def deleted(self, body: str) -> None:
         """Look at a message that was deleted."""
-        if not body.startswith(_UNREADABLE):
+        if not body.startswith(_A_JOB):
             return
         job = job_from_json(body)
         row = self._rows.get(job.key)

@@ -8,6 +8,7 @@ from parjanya_dagster.core.names import PREVIEWS
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.simulation.draws import Stream, between
 from parjanya_dagster.simulation.faults import Fault
+from parjanya_dagster.simulation.instances import BROKEN_TEMPLATE
 from parjanya_dagster.simulation.world import World
 
 _TRIES: Final = 3
@@ -47,6 +48,8 @@ def let_weather_change(world: World) -> None:
         _sometime(world, Fault.PERMISSION_DENIED, number, partial(_deny, world, number))
         _sometime(world, Fault.DAGSTER_DOWN, number, partial(_stop_dagster, world, number))
         _sometime(world, Fault.QUEUE_PURGED, number, world.fakes.queue.purge)
+        _sometime(world, Fault.STRANGE_MESSAGE, number, lambda: world.fakes.queue.put_body("no job at all"))
+    _sometime(world, Fault.TEMPLATE_BROKEN, 0, partial(_break_template, world))
 
 
 def let_it_fall_apart(world: World, key: ImageKey, alias: str) -> None:
@@ -73,6 +76,10 @@ def _deny(world: World, number: int) -> None:
     world.calls.denied |= denied
     length_s = between(*_DENIAL_S, world.seed, "denial", number)
     world.kernel.after(length_s, lambda: world.calls.denied.difference_update(denied))
+
+
+def _break_template(world: World) -> None:
+    world.fleet.template_version = BROKEN_TEMPLATE
 
 
 def _stop_dagster(world: World, number: int) -> None:

@@ -24,7 +24,7 @@ from parjanya_dagster.simulation.fakes.clock import FakeClock
 from parjanya_dagster.simulation.fakes.platform import START, a_fake_platform
 from parjanya_dagster.simulation.faults import Chaos, Fault, Place
 from parjanya_dagster.simulation.functions import SWEEP_EVERY_S, Functions
-from parjanya_dagster.simulation.instances import Group
+from parjanya_dagster.simulation.instances import GOOD_TEMPLATE, Group
 from parjanya_dagster.simulation.invariants import Violation, Watch
 from parjanya_dagster.simulation.kernel import Kernel
 from parjanya_dagster.simulation.pictures import MortalReader
@@ -61,6 +61,7 @@ class World:
         self.actions: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
         self.natures: dict[str, Fault] = {}
+        self.to_erase: set[ImageKey] = set()
         self._aliases: dict[str, str] = {}
         self._whole = self.fakes.platform()
         self._roles: dict[str, Platform] = {}
@@ -143,6 +144,7 @@ class World:
         """End every fault; what it left behind stays."""
         self.chaos.is_on = False
         self.calls.denied.clear()
+        self.fleet.template_version = GOOD_TEMPLATE
         self.dagster.down_until_ms = 0
 
     def found(self) -> None:
