@@ -90,6 +90,7 @@ def test_idle_platform_looks_and_writes_nothing() -> None:
     world = a_world()
     world.images.add(a_row(status=Status.ENRICHED))
     world.objects.add(BUCKET, original_key(a_key().image_id, "photo.jpg"), b"image")
+    world.calls.clear()
     for _ in range(120):
         sweep(world)
 
