@@ -4,9 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from math import ceil
 
-from parjanya_dagster.core.belief.signals import Blind, FleetSignal, QueueSignal
 from parjanya_dagster.core.errors import ConfigError
-from parjanya_dagster.core.reconcile.actions import ReportBlind, ScaleIn, ScaleOut
 from parjanya_dagster.core.reconcile.boot_breaker import BreakerLimits
 from parjanya_dagster.core.reconcile.capacity_plan import Learned, Offer, Wish, most_instances
 
@@ -102,28 +100,3 @@ def capacity_for(demand: int, limits: CapacityLimits) -> int:
     """
     needed = ceil(demand * limits.seconds_per_image / limits.time_allowed.total_seconds())
     return min(max(needed, int(demand > 0)), limits.most)
-
-
-def capacity_actions(
-    *, queue: QueueSignal, fleet: FleetSignal, waiting: int, limits: CapacityLimits, may_lower: bool
-) -> list[ScaleOut | ScaleIn | ReportBlind]:
-    """Return what to do about the fleet's size: one step to the target, or nothing.
-
-    Under Blind capacity never falls; what Truth alone shows to be waiting may still raise it.
-
-    Args:
-        waiting: rows and Dagster steps that wait and have no message yet, ≥ 0.
-        may_lower: demand was read and was whole; a partial reading must not lower anything.
-    """
-    if isinstance(fleet, Blind):
-        return [ReportBlind(blind=fleet)]
-    queue_is_readable = not isinstance(queue, Blind)
-    messages = 0 if isinstance(queue, Blind) else queue.value.total
-    size = fleet.value
-    target = capacity_for(messages + waiting, limits)
-    target = max(size.min_size, min(target, size.max_size))
-    if target > size.desired:
-        return [ScaleOut(desired=target, reason=f"{messages} messages and {waiting} waiting")]
-    if target == 0 < size.desired and may_lower and queue_is_readable:
-        return [ScaleIn(desired=target, reason="nothing is waiting")]
-    return []

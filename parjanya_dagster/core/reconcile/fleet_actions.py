@@ -54,7 +54,11 @@ def fleet_actions(reading: FleetReading, *, limits: CapacityLimits, now: datetim
         dead = one_to_end(doubts, memory.suspects, limits.health, now=now)
         memory = _with_end(memory, dead, size=size, now=now)
     target = target_of(replace(reading, view=reading.view.knowing(memory)), size, limits=limits, now=now)
-    runs = _runs(reading, target, size, now=now)
+    ends = [Terminate(instance_id=dead.instance.instance_id, reason=dead.reason)] if dead else []
+    changes = _changes(
+        reading, target, size, memory=memory, is_ending=dead is not None, limits=limits, now=now
+    )
+    runs = _runs(reading, target, desired=_desired_after(size, [*ends, *changes]), now=now)
     if reading.view.quiet and any(each.signal == DEMAND and each.run is None for each in runs):
         memory = with_gap(memory, now - reading.view.quiet.since)
     learns = memory != before and not reading.view.blind
@@ -62,8 +66,8 @@ def fleet_actions(reading: FleetReading, *, limits: CapacityLimits, now: datetim
         *reports,
         *runs,
         *([LearnCapacity(before=before, after=memory)] if learns else []),
-        *([Terminate(instance_id=dead.instance.instance_id, reason=dead.reason)] if dead else []),
-        *_changes(reading, target, size, memory=memory, is_ending=dead is not None, limits=limits, now=now),
+        *ends,
+        *changes,
     ]
 
 
@@ -91,6 +95,19 @@ def _changes(
     return [] if down is None else [down]
 
 
+def _desired_after(size: FleetSize, changes: Sequence[FleetAction]) -> int:
+    desired = size.desired
+    for change in changes:
+        match change:
+            case ScaleOut(desired=wanted) | ScaleIn(desired=wanted):
+                desired = wanted
+            case Terminate():
+                desired = max(desired - 1, size.min_size)
+            case _:
+                continue
+    return desired
+
+
 def _lowered(reading: FleetReading, target: Target, size: FleetSize, *, now: datetime) -> ScaleIn | None:
     """Return the step down, or None; an end to launching what cannot boot needs no second reading."""
     enough = max(target.enough, size.min_size)
@@ -107,17 +124,21 @@ def _lowered(reading: FleetReading, target: Target, size: FleetSize, *, now: dat
 
 
 def _runs(
-    reading: FleetReading, target: Target, size: FleetSize, *, now: datetime
+    reading: FleetReading, target: Target, *, desired: int, now: datetime
 ) -> list[RememberEmptyReadings]:
-    """Return what to remember of this reading; an idle system writes nothing."""
+    """Return what to remember of this reading; an idle system writes nothing.
+
+    Args:
+        desired: capacity as this cycle leaves it, so that the next one finds nothing to add.
+    """
     demand, view = target.demand, reading.view
     if isinstance(reading.queue, Blind):
         return []
     # Steps that cannot be read may be waiting: Blind is never zero.
     is_quiet = not demand.live and not demand.blind
-    is_surplus = not is_quiet and target.enough < size.desired
+    is_surplus = not is_quiet and target.enough < desired
     candidates = (
-        _run(DEMAND, view.quiet, holds=is_quiet, matters=size.desired > 0, reading=reading, now=now),
+        _run(DEMAND, view.quiet, holds=is_quiet, matters=desired > 0, reading=reading, now=now),
         _run(SURPLUS, view.surplus, holds=is_surplus, matters=True, reading=reading, now=now),
     )
     return [each for each in candidates if each is not None]
