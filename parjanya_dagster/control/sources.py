@@ -54,6 +54,13 @@ def sources_for(platform: Platform, rows: Iterable[ImageRow]) -> TenantSources:
     return TenantSources(registered=frozenset(known))
 
 
+def is_at_home(platform: Platform, row: ImageRow) -> bool:
+    """Whether a row's object lies in its tenant's uploads bucket or in one of its sources, if it has any."""
+    if row.original is None or row.original.bucket == platform.names.uploads_bucket(row.key.tenant_id):
+        return True
+    return sources_for(platform, [row]).admit(row.key.tenant_id, row.original.bucket)
+
+
 def source_id(tenant_id: str, bucket: str) -> str:
     """Return the id of a source's record."""
     return f"{tenant_id}#{bucket}"

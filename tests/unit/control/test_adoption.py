@@ -6,7 +6,7 @@ import pytest
 
 from parjanya_dagster.control.adoption import BATCH, Adoption, adopt_source, preview_adoption
 from parjanya_dagster.control.ingest import ingest_row
-from parjanya_dagster.control.sources import register_source, sources_for
+from parjanya_dagster.control.sources import is_at_home, register_source, sources_for
 from parjanya_dagster.control.tenants import add_tenant
 from parjanya_dagster.control.trail import trail
 from parjanya_dagster.core.errors import InvalidIntentError, InvalidRequestError
@@ -259,7 +259,11 @@ def test_job_of_an_adopted_row_needs_its_source_to_be_registered() -> None:
     assert job.source_bucket == ARCHIVE
     world.calls.clear()
     assert sources_for(platform, [a_row(), a_row(original=None)]) == NO_SOURCES
+    assert is_at_home(platform, a_row())
+    assert is_at_home(platform, a_row(original=None))
     assert world.calls.names == []
+    assert is_at_home(platform, row)
+    assert not is_at_home(platform, a_row(original=an_original(bucket="elsewhere")))
 
 
 def test_adopted_row_is_ingested_from_where_it_lies() -> None:
