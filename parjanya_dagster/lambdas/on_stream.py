@@ -29,13 +29,21 @@ def _platform() -> Platform:
 
 
 def handler(event: dict[str, Any], _context: object = None) -> dict[str, int]:
-    """Reconcile the rows whose heads changed, then count what their changes mean for the backlog."""
+    """Take an event of the images table's stream."""
+    return take(_platform(), event)
+
+
+def take(platform: Platform, event: Mapping[str, Any]) -> dict[str, int]:
+    """Reconcile the rows whose heads changed, then count what their changes mean for the backlog.
+
+    Raises:
+        EdgeError: the rows cannot be read; the event source repeats the event once.
+    """
     changes = [
         change_of(record["dynamodb"])
         for record in event.get("Records", ())
         if record["dynamodb"]["Keys"]["sk"]["S"] == "head"
     ]
-    platform = _platform()
     cycle = reconcile_rows(platform, [change.key for change in changes])
     counts = dict(cycle.applied.counts) if cycle.applied else {}
     faults = list(cycle.applied.faults) if cycle.applied else []
