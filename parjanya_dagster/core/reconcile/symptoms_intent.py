@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from parjanya_dagster.core.names import Names, TenantSources
 from parjanya_dagster.core.reconcile.evidence import Evidence, Patience, value_of
 from parjanya_dagster.core.reconcile.findings import Finding, Kind
 from parjanya_dagster.core.reconcile.intent_gap import intent_gap
@@ -80,7 +81,7 @@ def wrong_bucket(evidence: Evidence, patience: Patience, now: datetime) -> Findi
     del patience, now
     rows = value_of(evidence.rows)
     every = {row.key: row for row in (*rows.newest, *rows.gaps, *rows.outstanding)} if rows else {}
-    astray = [row for row in every.values() if is_astray(row, evidence)]
+    astray = [row for row in every.values() if _is_astray(row, evidence)]
     if not astray:
         return None
     held = sum(row.quarantined for row in astray)
@@ -133,7 +134,9 @@ def quarantined(evidence: Evidence, patience: Patience, now: datetime) -> Findin
     """Rows were set aside and wait for a person; those astray are another finding's."""
     del patience
     rows = value_of(evidence.rows)
-    aside = [row for row in (rows.newest if rows else ()) if row.quarantined and not is_astray(row, evidence)]
+    aside = [
+        row for row in (rows.newest if rows else ()) if row.quarantined and not _is_astray(row, evidence)
+    ]
     if not aside:
         return None
     since = min(row.entered_at for row in aside)
@@ -151,13 +154,20 @@ def quarantined(evidence: Evidence, patience: Patience, now: datetime) -> Findin
     )
 
 
-def is_astray(row: ImageRow, evidence: Evidence) -> bool:
-    """The row's object lies neither in its tenant's uploads bucket nor in one of its registered sources."""
+def is_misrouted(row: ImageRow, *, names: Names, sources: TenantSources | None) -> bool:
+    """Whether a row's object lies neither in its tenant's bucket nor in one of its registered sources.
+
+    Args:
+        sources: None where they could not be read; a foreign bucket is then not held against it.
+    """
     if row.original is None or row.status is Status.ERASED:
         return False
     bucket, tenant_id = row.original.bucket, row.key.tenant_id
-    owner = evidence.names.tenant_of_bucket(bucket)
+    owner = names.tenant_of_bucket(bucket)
     if owner is not None:
         return owner != tenant_id
-    sources = value_of(evidence.sources)
     return sources is not None and not sources.admit(tenant_id, bucket)
+
+
+def _is_astray(row: ImageRow, evidence: Evidence) -> bool:
+    return is_misrouted(row, names=evidence.names, sources=value_of(evidence.sources))
