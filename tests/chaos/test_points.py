@@ -35,6 +35,11 @@ def finish(ground: Ground, keys: list[ImageKey]) -> None:
     )
 
 
+def strikes(points: list[Call]) -> list[tuple[Call, bool]]:
+    """Return where to strike: before the first write, and after each; in between nothing changes."""
+    return [(points[0], False), *((point, True) for point in points)]
+
+
 def writes(calls: list[Call]) -> list[Call]:
     """Return the calls that may change the world."""
     return [call for call in calls if call.is_write]
@@ -48,7 +53,7 @@ def test_ingestion_killed_at_every_write_is_finished_by_the_repeated_event(groun
     points = writes(ground.proxy.calls)
     keys = [first]
 
-    for number, (point, after) in enumerate([(p, a) for p in points for a in (False, True)], start=2):
+    for number, (point, after) in enumerate(strikes(points), start=2):
         key = ground.upload(number)
         assert ground.run_killed(ground.ingest(key), Profile.OPERATOR, point, after=after), str(point)
         assert ground.run(ground.ingest(key), Profile.OPERATOR) == 0
@@ -69,7 +74,7 @@ def test_reconciliation_killed_at_every_write_sends_what_was_missing(ground: Gro
     points = writes(ground.proxy.calls)
     struck = 0
 
-    for number, (point, after) in enumerate([(p, a) for p in points for a in (False, True)], start=101):
+    for number, (point, after) in enumerate(strikes(points), start=101):
         key = ground.upload(number)
         ground.run(ground.ingest(key), Profile.OPERATOR)
         struck += ground.run_killed(ground.reconcile(key), Profile.OPERATOR, point, after=after)
@@ -90,7 +95,7 @@ def test_worker_killed_at_every_write_leaves_one_verdict_and_no_blame(ground: Gr
     points = [call for call in writes(ground.proxy.calls) if call.name.startswith(("dynamodb", "sqs"))]
     keys, struck = [first], 0
 
-    for number, (point, after) in enumerate([(p, a) for p in points for a in (False, True)], start=201):
+    for number, (point, after) in enumerate(strikes(points), start=201):
         key = ready(ground, number)
         struck += ground.run_killed(ground.worker(), Profile.WORKER, point, after=after)
         score(ground, key)
