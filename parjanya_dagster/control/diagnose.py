@@ -35,8 +35,12 @@ T = TypeVar("T")
 
 def diagnosis_of(platform: Platform) -> list[Finding]:
     """Read the platform once and return what is wrong with it; never raises for what cannot be read."""
-    patience = Patience(queue=platform.limits.queue_quiet)
-    return diagnose(observe_evidence(platform), patience, platform.clock())
+    return findings_in(platform, observe_evidence(platform))
+
+
+def findings_in(platform: Platform, evidence: Evidence) -> list[Finding]:
+    """Return what is wrong according to evidence that was just observed."""
+    return diagnose(evidence, Patience(queue=platform.limits.queue_quiet), platform.clock())
 
 
 def observe_evidence(platform: Platform) -> Evidence:

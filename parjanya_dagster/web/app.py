@@ -12,7 +12,7 @@ from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.web import problems
 from parjanya_dagster.web.drawers import Drawers
 from parjanya_dagster.web.headers import HEADERS
-from parjanya_dagster.web.routes import images, pages, uploads
+from parjanya_dagster.web.routes import diagnose, images, pages, uploads
 
 LOOPBACK: Final = ("127.0.0.1", "localhost")
 
@@ -32,6 +32,7 @@ def create_app(platform: Platform, *, allowed_hosts: Sequence[str] = LOOPBACK) -
     app.include_router(uploads.router)
     app.include_router(images.router)
     app.include_router(pages.router)
+    app.include_router(diagnose.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.middleware("http")(_add_headers)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))

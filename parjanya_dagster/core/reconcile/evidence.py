@@ -118,6 +118,21 @@ class Evidence:
     breaker_limits: BreakerLimits
 
     @property
+    def tenants(self) -> frozenset[str]:
+        """Every tenant that anything here is about."""
+        rows = value_of(self.rows) or Rows()
+        letters = (each.image for each in value_of(self.dead_letters) or () if each.image)
+        return frozenset(
+            (
+                *(value_of(self.registry) or ()),
+                *(value_of(self.traces) or ()),
+                *(row.key.tenant_id for row in (*rows.gaps, *rows.outstanding, *rows.newest)),
+                *(image.partition("#")[0] for image in letters),
+                *(each.tenant_id for each in value_of(self.residues) or ()),
+            )
+        ) - {""}
+
+    @property
     def blind(self) -> list[Blind]:
         """Everything that could not be read, each once."""
         parts = (getattr(self, field.name) for field in fields(self))

@@ -20,6 +20,7 @@ from parjanya_dagster.web.access import COOKIE, PageToken, PlatformOf
 from parjanya_dagster.web.drawers import Drawers
 from parjanya_dagster.web.headers import content_policy
 from parjanya_dagster.web.problems import ProblemError
+from parjanya_dagster.web.routes.diagnose import MAY_DIAGNOSE
 from parjanya_dagster.web.views import Show, show_of, view_of
 
 router = APIRouter(include_in_schema=False)
@@ -132,6 +133,7 @@ def get_images_page(
     context = {
         "tenant": token.tenant_id,
         "subject": token.subject,
+        "may_diagnose": token.role in MAY_DIAGNOSE,
         "show": show,
         "shows": list(Show),
         "names": _NAMES,
