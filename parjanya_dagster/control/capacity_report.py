@@ -1,0 +1,164 @@
+"""The report on capacity: what waits, what there is, which sizes are possible, and what was decided before.
+
+It plans as a cycle would and applies nothing, so that what it says is what the next cycle would do.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from parjanya_dagster.control.capacity import Decision, last_decisions
+from parjanya_dagster.control.observe import observe_world
+from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.core.belief.pulse import Pulse
+from parjanya_dagster.core.belief.signals import Blind, FleetSize, Instance, Reading
+from parjanya_dagster.core.reconcile.actions import FallBack, ReportBlind, ScaleIn, ScaleOut, Terminate
+from parjanya_dagster.core.reconcile.capacity import CapacityLimits
+from parjanya_dagster.core.reconcile.capacity_target import Target, target_of
+from parjanya_dagster.core.reconcile.capacity_view import CapacityView
+from parjanya_dagster.core.reconcile.fleet_actions import FleetAction, fleet_actions
+from parjanya_dagster.core.reconcile.plan import fleet_reading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityReport:
+    """Capacity as it is now.
+
+    Args:
+        size: the group; None while it cannot be read.
+        target: how large it should be; None while the group cannot be read.
+        actions: what the next cycle would do about it.
+        decisions: what was decided before, newest first.
+        blind: what could not be read.
+    """
+
+    at: datetime
+    size: FleetSize | None
+    target: Target | None
+    view: CapacityView
+    limits: CapacityLimits
+    actions: Sequence[FleetAction]
+    decisions: Sequence[Decision]
+    blind: Sequence[Blind]
+
+    @property
+    def next_steps(self) -> list[str]:
+        """What the next cycle would do, for a person."""
+        return [words for words in map(words_of, self.actions) if words]
+
+    def document(self) -> dict[str, Any]:
+        """Return the report as plain values: the contract of `parjanya capacity --json`."""
+        target, limits = self.target, self.limits
+        return {
+            "at": self.at.isoformat(),
+            "wish": {
+                "deadline_s": limits.time_allowed.total_seconds(),
+                "price_cap_usd_per_hour": limits.price_cap_usd_per_hour,
+                "usd_per_instance_hour": limits.usd_per_instance_hour,
+                "max_instances": limits.max_instances,
+            },
+            "demand": target and {"words": target.demand.words, "images": target.demand.images},
+            "learned": target
+            and {
+                "start_s": target.learned.start.total_seconds(),
+                "images_per_s": target.learned.images_per_s,
+                "boots": len(self.view.known.marks),
+                "drains": len(self.view.rates),
+                "gaps_s": list(self.view.known.gaps_s),
+            },
+            "plan": target and target.plan.document(),
+            "target": target and {"least": target.least, "enough": target.enough, "most": target.most},
+            "fleet": self.size
+            and {
+                "desired": self.size.desired,
+                "in_service": self.size.in_service,
+                "warm": self.size.warm,
+                "template_version": self.size.template_version,
+                "instances": [
+                    _instance(each, self._pulse_of(each), now=self.at) for each in self.size.instances
+                ],
+            },
+            "breaker": _breaker(target, now=self.at),
+            "next": self.next_steps,
+            "decisions": [_decision(each) for each in self.decisions],
+            "blind": [{"signal": each.signal, "reason": each.reason} for each in self.blind],
+        }
+
+    def _pulse_of(self, instance: Instance) -> Pulse | None:
+        pulses = self.view.pulses
+        return pulses.value.get(instance.instance_id) if isinstance(pulses, Reading) else None
+
+
+def report_capacity(platform: Platform, *, decisions: int = 5) -> CapacityReport:
+    """Return the report; nothing is changed.
+
+    Args:
+        decisions: how many earlier ones to return.
+
+    Raises:
+        EdgeError: the record of decisions cannot be read; anything else becomes Blind.
+    """
+    snapshot, now = observe_world(platform, takes_letters=False), platform.clock()
+    reading = fleet_reading(snapshot, emissions=(), limits=platform.limits, now=now)
+    size = None if isinstance(reading.fleet, Blind) else reading.fleet.value
+    return CapacityReport(
+        at=now,
+        size=size,
+        target=target_of(reading, size, limits=platform.capacity, now=now) if size else None,
+        view=snapshot.view,
+        limits=platform.capacity,
+        actions=fleet_actions(reading, limits=platform.capacity, now=now),
+        decisions=last_decisions(platform, limit=decisions),
+        blind=(*reading.blind, *snapshot.unread),
+    )
+
+
+def words_of(action: FleetAction) -> str:
+    """Return an action for a person; empty for what only remembers."""
+    match action:
+        case ScaleOut(desired=desired, reason=reason):
+            return f"raise to {desired}: {reason}"
+        case ScaleIn(desired=desired, reason=reason):
+            return f"lower to {desired}: {reason}"
+        case Terminate(instance_id=instance_id, reason=reason):
+            return f"end {instance_id}: {reason}"
+        case FallBack(version=version, reason=reason):
+            return f"launch from template version {version}: {reason}"
+        case ReportBlind(blind=blind):
+            return f"lower nothing: {blind.signal} cannot be read ({blind.reason})"
+        case _:
+            return ""
+
+
+def _instance(instance: Instance, pulse: Pulse | None, *, now: datetime) -> dict[str, Any]:
+    return {
+        **asdict(instance),
+        "pulse_age_s": None if pulse is None else round((now - pulse.at).total_seconds(), 1),
+        "stage": None if pulse is None else pulse.stage,
+        "held": None if pulse is None else pulse.held,
+        "settled": None if pulse is None else pulse.settled,
+    }
+
+
+def _breaker(target: Target | None, *, now: datetime) -> dict[str, Any] | None:
+    if target is None or target.breaker is None:
+        return None
+    breaker = target.breaker
+    return {
+        "version": breaker.version,
+        "is_open": breaker.is_open(now),
+        "failed_in_a_row": len(breaker.failed),
+        "words": breaker.words,
+    }
+
+
+def _decision(decision: Decision) -> dict[str, Any]:
+    return {
+        "at": decision.at.isoformat(),
+        "plane": decision.plane,
+        "action": decision.action,
+        "desired": decision.desired,
+        "reason": decision.reason,
+        "plan": decision.plan.words if decision.plan else None,
+    }
