@@ -88,8 +88,7 @@ def between_steps() -> BetweenSteps:
     configure_logging(instance_id=identity.instance_id)
     platform, metadata = platform_from(settings, plane="worker"), metadata_of(os.environ, identity)
     vitals = Vitals(platform, instance_id=identity.instance_id, template_version=template_version(metadata))
-    with vitals.booting():
-        vitals.reach(BootStage.LOADING)
+    with vitals.booting(BootStage.LOADING):
         scorer = warm_scorer(settings.engine, pack_id=own.pack)
     await_service(metadata, vitals, should_leave=never)
     vitals.start()

@@ -80,8 +80,7 @@ def _headless() -> int:
     platform = platform_from(settings, plane="worker")
     metadata = metadata_of(os.environ, member.identity)
     vitals = Vitals(platform, instance_id=instance_id, template_version=template_version(metadata))
-    with vitals.booting():
-        vitals.reach(BootStage.LOADING)
+    with vitals.booting(BootStage.LOADING):
         scorer = warm_scorer(settings.engine, pack_id=own.pack)
     await_service(metadata, vitals, should_leave=departure.is_due)
     log.info("worker_started", extra={"engine": settings.engine, "pack": own.pack})

@@ -63,9 +63,9 @@ class Vitals:
         self._ended.set()
 
     @contextmanager
-    def booting(self) -> Iterator[None]:
-        """Report the boot around the block: begun, and what ended it if anything did. It is not ready yet."""
-        self.reach(BootStage.STARTED)
+    def booting(self, first: BootStage = BootStage.STARTED) -> Iterator[None]:
+        """Report the boot around the block: its first stage, and what ended it if anything did."""
+        self.reach(first)
         try:
             yield
         except Exception as error:
