@@ -12,7 +12,7 @@ from parjanya_dagster.cli.home import load_home
 from parjanya_dagster.cli.tables import console_for_tables
 from parjanya_dagster.cli.trail import who_asks
 from parjanya_dagster.control.adoption import Adoption, Progress, adopt_source, preview_adoption
-from parjanya_dagster.core.truth.source_mapping import SourceMapping, mapping_from
+from parjanya_dagster.core.reconcile.source_mapping import SourceMapping, mapping_from
 
 
 @click.command()

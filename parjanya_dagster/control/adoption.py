@@ -16,8 +16,7 @@ from parjanya_dagster.control.trail import recorded
 from parjanya_dagster.control.uploads import MAX_UPLOAD_BYTES
 from parjanya_dagster.core.errors import InvalidRequestError
 from parjanya_dagster.core.ports import ObjectInfo
-from parjanya_dagster.core.records import RecordKind
-from parjanya_dagster.core.truth.adoption import (
+from parjanya_dagster.core.reconcile.adoption import (
     Claim,
     Found,
     adopted_image_id,
@@ -26,9 +25,10 @@ from parjanya_dagster.core.truth.adoption import (
     claim_of_record,
     refusal_of,
 )
+from parjanya_dagster.core.reconcile.source_mapping import SourceMapping
+from parjanya_dagster.core.records import RecordKind
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.row import Original, Status
-from parjanya_dagster.core.truth.source_mapping import SourceMapping
 
 BATCH: Final = 100
 _SAMPLES: Final = 5

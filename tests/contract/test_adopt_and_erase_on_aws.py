@@ -18,7 +18,7 @@ from parjanya_dagster.control.tenant_removal import remove_tenant
 from parjanya_dagster.control.tenants import add_tenant
 from parjanya_dagster.control.tokens import issue_token
 from parjanya_dagster.core.names import original_key
-from parjanya_dagster.core.truth.adoption import Found
+from parjanya_dagster.core.reconcile.adoption import Found
 from parjanya_dagster.core.truth.row import Status
 from parjanya_dagster.simulation.fakes.platform import FakePlatform, a_fake_platform
 from tests.builders import a_result, a_row, some_facts

@@ -12,9 +12,9 @@ from parjanya_dagster.control.trail import trail
 from parjanya_dagster.core.errors import InvalidIntentError, InvalidRequestError
 from parjanya_dagster.core.intent.job import job_for
 from parjanya_dagster.core.names import NO_SOURCES
-from parjanya_dagster.core.truth.adoption import Found
+from parjanya_dagster.core.reconcile.adoption import Found
+from parjanya_dagster.core.reconcile.source_mapping import Columns, SourceMapping
 from parjanya_dagster.core.truth.row import ImageRow, Status
-from parjanya_dagster.core.truth.source_mapping import Columns, SourceMapping
 from parjanya_dagster.simulation.fakes.calls import Calls
 from parjanya_dagster.simulation.fakes.platform import FakePlatform, a_fake_platform
 from tests.builders import NAMES, NOON, TENANT, a_row, an_original

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from parjanya_dagster.core.errors import InvalidRequestError
-from parjanya_dagster.core.truth.source_mapping import IMAGE_SUFFIXES, SourceMapping, mapping_from
+from parjanya_dagster.core.reconcile.source_mapping import IMAGE_SUFFIXES, SourceMapping, mapping_from
 
 FAULTY = """\
 [columns]

@@ -12,9 +12,9 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final
 
+from parjanya_dagster.core.reconcile.source_mapping import SourceMapping
 from parjanya_dagster.core.truth.identity import ImageKey, new_image_id
 from parjanya_dagster.core.truth.row import ImageRow, Lane, Original, Status
-from parjanya_dagster.core.truth.source_mapping import SourceMapping
 
 _MILLISECONDS_FROM: Final = 10**11
 """Numbers this large are milliseconds: as seconds they would lie beyond the year 5000."""

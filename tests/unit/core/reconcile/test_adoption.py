@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parjanya_dagster.core.truth.adoption import (
+from parjanya_dagster.core.reconcile.adoption import (
     Claim,
     Found,
     adopted_image_id,
@@ -19,9 +19,9 @@ from parjanya_dagster.core.truth.adoption import (
     moment_of,
     refusal_of,
 )
+from parjanya_dagster.core.reconcile.source_mapping import Columns, Defaults, Select, SourceMapping
 from parjanya_dagster.core.truth.identity import created_at_of
 from parjanya_dagster.core.truth.row import Lane, Status
-from parjanya_dagster.core.truth.source_mapping import Columns, Defaults, Select, SourceMapping
 from tests.builders import NOON, a_key, an_original
 
 MAPPING = SourceMapping(
