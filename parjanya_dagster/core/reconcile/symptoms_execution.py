@@ -110,8 +110,9 @@ def model_missing(evidence: Evidence, patience: Patience, now: datetime) -> Find
         evidence=_start_facts(evidence, failed, now),
         since=failed[-1].at,
         fix=(
-            "go back to the last good version of the launch template; then bake the image with exactly "
-            "the files of its manifest, and let one instance verify it before the group uses it"
+            "the planes go back to the last good version of the launch template by themselves, if one ever "
+            "came up (`parjanya capacity`); then bake the image with exactly the files of its manifest, and "
+            "let one instance verify it before the group uses it"
         ),
     )
 
@@ -131,8 +132,9 @@ def boots_fail(evidence: Evidence, patience: Patience, now: datetime) -> Finding
         evidence=_start_facts(evidence, failed, now),
         since=failed[-1].at,
         fix=(
-            "go back to the last good version of the launch template; then repair what it names (image "
-            "deregistered, instance profile, security group, user data) and bake again"
+            "the planes go back to the last good version of the launch template by themselves, if one ever "
+            "came up (`parjanya capacity`); then repair what the error names (image deregistered, instance "
+            "profile, security group, user data) and bake again"
         ),
     )
 

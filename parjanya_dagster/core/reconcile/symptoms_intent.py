@@ -123,9 +123,9 @@ def dead_letters(evidence: Evidence, patience: Patience, now: datetime) -> Findi
         ),
         since=oldest,
         fix=(
-            "`parjanya dead-letters` shows what is known of each; `parjanya redrive` sends those without "
-            "evidence against the image again, at a rate, after a preview; look at the others, then "
-            "acknowledge them"
+            "`parjanya redrive --list` shows what is known of each; `parjanya redrive` sends those without "
+            "evidence against the image again, at a rate, after a preview; look at the others and note it: "
+            "`parjanya redrive --acknowledge LETTER`"
         ),
     )
 
@@ -148,8 +148,8 @@ def quarantined(evidence: Evidence, patience: Patience, now: datetime) -> Findin
         evidence=facts(*(f"{row.key}: {row.last_error or 'no reason noted'}" for row in aside[:5])),
         since=since,
         fix=(
-            "`parjanya why IMAGE` says what was tried; `parjanya replay` tries again, `parjanya images "
-            "erase` ends it"
+            "`parjanya why IMAGE` says what was tried; `parjanya redrive` or `parjanya replay` tries again, "
+            "`parjanya images erase` ends it"
         ),
     )
 

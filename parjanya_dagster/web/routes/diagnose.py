@@ -6,7 +6,6 @@ A fault belongs to everybody, other tenants' names and images do not: on this pa
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -51,7 +50,7 @@ def get_diagnose_page(request: Request, token: PageToken, platform: PlatformOf) 
         "findings": [without(others, finding) for finding in findings_in(platform, evidence)],
         "looked_for": len(SYMPTOMS),
         "now": now,
-        "ago": lambda at: _ago(at, now),
+        "lasting": lasting,
     }
     return _templates.TemplateResponse(request, "diagnose.html", context)
 
@@ -77,7 +76,3 @@ def commands(text: str) -> Markup:
 
 
 _templates.env.filters["commands"] = commands
-
-
-def _ago(at: datetime, now: datetime) -> str:
-    return f"{lasting(now - at)} ago"
