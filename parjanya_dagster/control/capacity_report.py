@@ -9,15 +9,21 @@ from datetime import datetime
 from typing import Any
 
 from parjanya_dagster.control.capacity import Decision, last_decisions
-from parjanya_dagster.control.observe import observe_world
 from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.reconcile import reconcile_world
 from parjanya_dagster.core.belief.pulse import Pulse
 from parjanya_dagster.core.belief.signals import Blind, FleetSize, Instance, Reading
-from parjanya_dagster.core.reconcile.actions import FallBack, ReportBlind, ScaleIn, ScaleOut, Terminate
+from parjanya_dagster.core.reconcile.actions import (
+    Action,
+    FallBack,
+    ReportBlind,
+    ScaleIn,
+    ScaleOut,
+    Terminate,
+)
 from parjanya_dagster.core.reconcile.capacity import CapacityLimits
 from parjanya_dagster.core.reconcile.capacity_target import Target, target_of
 from parjanya_dagster.core.reconcile.capacity_view import CapacityView
-from parjanya_dagster.core.reconcile.fleet_actions import FleetAction, fleet_actions
 from parjanya_dagster.core.reconcile.plan import fleet_reading
 
 
@@ -28,7 +34,7 @@ class CapacityReport:
     Args:
         size: the group; None while it cannot be read.
         target: how large it should be; None while the group cannot be read.
-        actions: what the next cycle would do about it.
+        actions: what the next cycle would do.
         decisions: what was decided before, newest first.
         blind: what could not be read.
     """
@@ -38,7 +44,7 @@ class CapacityReport:
     target: Target | None
     view: CapacityView
     limits: CapacityLimits
-    actions: Sequence[FleetAction]
+    actions: Sequence[Action]
     decisions: Sequence[Decision]
     blind: Sequence[Blind]
 
@@ -99,23 +105,23 @@ def report_capacity(platform: Platform, *, decisions: int = 5) -> CapacityReport
     Raises:
         EdgeError: the record of decisions cannot be read; anything else becomes Blind.
     """
-    snapshot, now = observe_world(platform, takes_letters=False), platform.clock()
-    reading = fleet_reading(snapshot, emissions=(), limits=platform.limits, now=now)
+    cycle, now = reconcile_world(platform, dry_run=True), platform.clock()
+    reading = fleet_reading(cycle.snapshot, repairs=cycle.actions, limits=platform.limits, now=now)
     size = None if isinstance(reading.fleet, Blind) else reading.fleet.value
     return CapacityReport(
         at=now,
         size=size,
         target=target_of(reading, size, limits=platform.capacity, now=now) if size else None,
-        view=snapshot.view,
+        view=cycle.snapshot.view,
         limits=platform.capacity,
-        actions=fleet_actions(reading, limits=platform.capacity, now=now),
+        actions=cycle.actions,
         decisions=last_decisions(platform, limit=decisions),
-        blind=(*reading.blind, *snapshot.unread),
+        blind=(*reading.blind, *cycle.snapshot.unread),
     )
 
 
-def words_of(action: FleetAction) -> str:
-    """Return an action for a person; empty for what only remembers."""
+def words_of(action: Action) -> str:
+    """Return an action for a person; empty for one that leaves the fleet alone."""
     match action:
         case ScaleOut(desired=desired, reason=reason):
             return f"raise to {desired}: {reason}"
