@@ -80,7 +80,7 @@ def capacity_words(platform: Platform, cycle: Cycle) -> str:
     fleet, now = cycle.snapshot.fleet, platform.clock()
     if isinstance(fleet, Blind):
         return f"unknown: {fleet.reason}"
-    reading = fleet_reading(cycle.snapshot, emissions=cycle.actions, limits=platform.limits, now=now)
+    reading = fleet_reading(cycle.snapshot, repairs=cycle.actions, limits=platform.limits, now=now)
     return target_of(reading, fleet.value, limits=platform.capacity, now=now).plan.words
 
 

@@ -90,12 +90,14 @@ def ingest_row(platform: Platform, row: ImageRow, info: ObjectInfo | None = None
 
 def _ingest(platform: Platform, begun: ImageRow) -> Ingested:
     original = begun.original
-    if original is None:
-        return Ingested.OBJECT_MISSING
     if begun.attempts > _MAX_ATTEMPTS:
-        found = platform.objects.head(original.bucket, original.key, version_id=original.version_id)
+        found = original and platform.objects.head(
+            original.bucket, original.key, version_id=original.version_id
+        )
         reason = "validation_crashed" if found else "object_missing"
         return _reject(platform, begun, begun, Unreadable(reasons=(reason,)))
+    if original is None:
+        return Ingested.OBJECT_MISSING
     data = platform.objects.get(original.bucket, original.key, version_id=original.version_id)
     if data is None:
         return Ingested.OBJECT_MISSING
@@ -105,7 +107,7 @@ def _ingest(platform: Platform, begun: ImageRow) -> Ingested:
         case Unreadable():
             return _reject(platform, begun, hashed, outcome)
         case Readable():
-            return _accept(platform, begun, hashed, original, outcome)
+            return _accept(platform, begun, hashed, outcome)
 
 
 def _begin(platform: Platform, row: ImageRow, info: ObjectInfo | None) -> ImageRow | Ingested:
@@ -124,14 +126,14 @@ def _begin(platform: Platform, row: ImageRow, info: ObjectInfo | None) -> ImageR
     return begun if platform.images.write(row, begun) else Ingested.LOST_RACE
 
 
-def _accept(
-    platform: Platform, begun: ImageRow, hashed: ImageRow, original: Original, outcome: Readable
-) -> Ingested:
+def _accept(platform: Platform, begun: ImageRow, hashed: ImageRow, outcome: Readable) -> Ingested:
     now = platform.clock()
+    # An adopted original lies elsewhere; nothing is ever written there.
+    bucket = platform.names.uploads_bucket(begun.key.tenant_id)
     stem = f"{PREVIEWS}{begun.key.image_id}"
     previews = Previews(display_key=f"{stem}/1536.jpg", model_key=f"{stem}/model.png")
-    platform.objects.put(original.bucket, previews.display_key, outcome.display, content_type="image/jpeg")
-    platform.objects.put(original.bucket, previews.model_key, outcome.model, content_type="image/png")
+    platform.objects.put(bucket, previews.display_key, outcome.display, content_type="image/jpeg")
+    platform.objects.put(bucket, previews.model_key, outcome.model, content_type="image/png")
     platform.images.put_facts(begun.key, _facts(platform, outcome))
     after = replace(advanced(hashed, Event.VALIDATED, now=now), previews=previews, last_error=None)
     return Ingested.VALIDATED if platform.images.write(begun, after) else Ingested.LOST_RACE

@@ -68,6 +68,8 @@ def ruled(found: FoundLetter, limits: Limits) -> SettleDeadLetter:
     superseded = standing(row, job.generation)
     if superseded is not None or row is None:
         return _left_alone(found, superseded.reason if superseded else "row_missing")
+    if row.quarantined:
+        return _left_alone(found, "the row is in quarantine, where a person has the next word")
     if row.intent_id != job.intent_id:
         # Settled before and not deleted, or overtaken: whichever, this message speaks for the row no more.
         return _left_alone(found, "the row waits for another job, or for none")

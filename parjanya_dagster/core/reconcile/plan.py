@@ -14,6 +14,8 @@ from parjanya_dagster.core.reconcile.actions import (
     AbandonUpload,
     Action,
     EmitIntent,
+    Finish,
+    Quarantine,
     RememberEmptyReadings,
     ReportBlind,
     Revalidate,
@@ -68,7 +70,7 @@ def plan(snapshot: Snapshot, *, limits: Limits, capacity: CapacityLimits, now: d
         *(ReportBlind(blind=blind) for blind in snapshot.blinds),
         *(_memory_actions(snapshot, limits=limits, now=now) if snapshot.whole else ()),
         *fleet_actions(
-            fleet_reading(snapshot, emissions=quick, limits=limits, now=now), limits=capacity, now=now
+            fleet_reading(snapshot, repairs=quick, limits=limits, now=now), limits=capacity, now=now
         ),
         *(ruled(letter, limits) for letter in snapshot.letters),
         *(action for action in chosen if isinstance(action, _SLOW)),
@@ -95,15 +97,16 @@ def _tenant_of(action: RowAction) -> str:
 
 
 def fleet_reading(
-    snapshot: Snapshot, *, emissions: Sequence[Action], limits: Limits, now: datetime
+    snapshot: Snapshot, *, repairs: Sequence[Action], limits: Limits, now: datetime
 ) -> FleetReading:
     """Return what capacity follows from: Belief, and the rows that wait for an instance.
 
     Args:
-        emissions: planned repairs, among them jobs that are about to be on the queue.
+        repairs: what is planned: jobs about to be on the queue, rows that need no instance any more.
     """
     waiting = {row.key for row in snapshot.gaps if _needs_an_instance(row, now=now)}
-    waiting |= {action.row.key for action in emissions if isinstance(action, EmitIntent)}
+    waiting -= {action.row.key for action in repairs if isinstance(action, Finish | Quarantine)}
+    waiting |= {action.row.key for action in repairs if isinstance(action, EmitIntent)}
     return FleetReading(
         queue=snapshot.queue,
         fleet=snapshot.fleet,

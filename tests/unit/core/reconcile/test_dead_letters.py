@@ -115,6 +115,7 @@ def test_letter_whose_result_exists_finishes_the_row() -> None:
         ("row is enriched", a_row(status=Status.ENRICHED)),
         ("row is erased", a_row(status=Status.ERASED)),
         ("generation 1 is not 2", waiting(generation=2)),
+        ("in quarantine", waiting(quarantined=True)),
         ("another job", waiting(intent_id="intent-2")),
         ("or for none", a_row()),
     ],
