@@ -49,7 +49,7 @@ def fetch(platform: Platform, job: Job, *, receive_count: int) -> Scorable | Out
         EdgeError: a store did not answer.
     """
     facts = platform.images.facts(job.key)
-    preview = platform.objects.get(job.source_bucket, job.model_key) if job.model_key else None
+    preview = platform.objects.get(job.previews_in, job.model_key) if job.model_key else None
     if facts is not None and preview is not None:
         try:
             return scorable(preview, technical=facts.technical, exif=facts.exif)

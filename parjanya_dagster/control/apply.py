@@ -16,6 +16,7 @@ from parjanya_dagster.control.capacity import apply_capacity
 from parjanya_dagster.control.dead_letters import settle_dead_letter
 from parjanya_dagster.control.ingest import ingest_row
 from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.sources import sources_for
 from parjanya_dagster.core.errors import EdgeError, InvalidIntentError
 from parjanya_dagster.core.intent.job import Job, job_for
 from parjanya_dagster.core.reconcile.actions import (
@@ -111,8 +112,8 @@ def _emit(platform: Platform, emissions: Sequence[EmitIntent], applied: Applied)
     again. A queue that refuses single jobs lets those rows wait.
     """
     now = platform.clock()
-    jobs = _jobs(platform, emissions, applied, now=now)
     try:
+        jobs = _jobs(platform, emissions, applied, now=now)
         sent = platform.queue.send([job for _, job in jobs.values()]) if jobs else []
         for job in sent:
             action, _ = jobs.pop(job.intent_id)
@@ -132,10 +133,11 @@ def _jobs(
 ) -> dict[str, tuple[EmitIntent, Job]]:
     """Return jobs by intent id; a row that none can be built for is quarantined by name (incident 4)."""
     jobs: dict[str, tuple[EmitIntent, Job]] = {}
+    sources = sources_for(platform, [action.row for action in emissions])
     for action in emissions:
         intent_id = new_image_id(now, platform.entropy(10))
         try:
-            job = job_for(action.row, names=platform.names, intent_id=intent_id, now=now)
+            job = job_for(action.row, names=platform.names, intent_id=intent_id, now=now, sources=sources)
         except InvalidIntentError as error:
             _try(platform, Quarantine(row=action.row, reason=f"invalid_intent: {error}"), applied)
             applied.faults.append(str(error))

@@ -13,6 +13,7 @@ from parjanya_dagster.control.capacity import observe_capacity
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.redecision import Redecision, redecisions
 from parjanya_dagster.control.selection import batches, selected_rows
+from parjanya_dagster.control.sources import is_at_home
 from parjanya_dagster.core.errors import InvalidRequestError
 from parjanya_dagster.core.policy.preview import Price, Tariff, price_of
 from parjanya_dagster.core.reconcile.replay import Boundary, Refusal, decided_again, refusal, replayed
@@ -211,7 +212,7 @@ def _move(
 def _unconfirmed(platform: Platform, row: ImageRow) -> Refusal | None:
     """Look for the row's object where a job would: none can be built for one that is not there."""
     original = row.original
-    if original is not None and original.bucket != platform.names.uploads_bucket(row.key.tenant_id):
+    if original is not None and not is_at_home(platform, row):
         return Refusal.FOREIGN_BUCKET
     if original is None or not platform.objects.head(
         original.bucket, original.key, version_id=original.version_id
