@@ -19,6 +19,7 @@ from parjanya_dagster.core.belief.pulse import Pulse
 from parjanya_dagster.core.errors import EdgeError
 
 PULSE_EVERY_S: Final = 15.0
+_AT_MOST_EVERY_S: Final = 2.0
 
 log = logging.getLogger("gpu_worker")
 
@@ -28,7 +29,7 @@ class Vitals:
 
     Args:
         template_version: version of the launch template, where the worker can know it.
-        every_s: seconds between two pulses.
+        every_s: seconds between two pulses; one that begins or ceases to hold work says so sooner.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Vitals:
         self._settled_before = 0
         self._report = DrainReport()
         self._lock = Lock()
+        self._changed = Flag()
         self._ended = Flag()
 
     def start(self) -> None:
@@ -61,6 +63,7 @@ class Vitals:
     def end(self) -> None:
         """Pulse no more."""
         self._ended.set()
+        self._changed.set()
 
     @contextmanager
     def booting(self, first: BootStage = BootStage.STARTED) -> Iterator[None]:
@@ -92,6 +95,8 @@ class Vitals:
             got_on = sum(report.outcomes.values()) != sum(self._report.outcomes.values())
             if got_on or not report.held or not self._report.held:
                 self._progress_at = self._platform.clock()
+            if bool(report.held) != bool(self._report.held):
+                self._changed.set()  # whether it holds work decides whether the fleet is idle: say so at once
             self._stage = "draining"
             self._report = report
 
@@ -118,8 +123,10 @@ class Vitals:
 
     def _beat_on(self) -> None:
         while not self._ended.is_set():
+            self._changed.clear()
             self.beat()
-            self._ended.wait(self._every_s)
+            self._ended.wait(min(self._every_s, _AT_MOST_EVERY_S))
+            self._changed.wait(max(self._every_s - _AT_MOST_EVERY_S, 0.0))
 
     def _write_boot(self, stage: BootStage, *, error: str | None = None) -> None:
         boot = Boot(

@@ -122,6 +122,22 @@ def test_pulse_is_written_again_and_again_until_the_end() -> None:
     assert world.records.get(RecordKind.PULSE, "i-1") is not None
 
 
+def test_pulse_comes_at_once_when_the_worker_begins_to_hold_work() -> None:
+    """An idle pulse that is a quarter of a minute old must not pass for an idle fleet."""
+    world = a_fake_platform(plane="worker")
+    vitals = Vitals(world.platform(), instance_id="i-1", every_s=600)
+    vitals.start()
+    _await(lambda: world.calls.count("records.put") == 1)
+
+    vitals.follow(DrainReport(held=3))
+
+    _await(lambda: world.calls.count("records.put") == 2)
+    vitals.end()
+    pulse = world.records.get(RecordKind.PULSE, "i-1")
+    assert pulse is not None
+    assert pulse["held"] == 3
+
+
 def test_worker_in_the_warm_pool_waits_until_it_is_wanted() -> None:
     """Buildkite issue 838: what is only being warmed polls nothing."""
     world, vitals = a_worker()
