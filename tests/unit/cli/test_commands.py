@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
@@ -15,7 +16,7 @@ from PIL import Image
 from parjanya_dagster.cli.main import parjanya
 from parjanya_dagster.core.errors import ConfigError
 
-COMMANDS = ["demo", "down", "images", "inspect", "score", "status", "tenant", "token", "up", "upload"]
+COMMANDS = sorted(parjanya.list_commands(click.Context(parjanya)))
 
 
 @pytest.fixture(autouse=True)
