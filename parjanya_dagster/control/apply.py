@@ -50,6 +50,7 @@ _SEND_SLICE: Final = 100
 """Jobs sent before they are stamped: what a crash can duplicate at most."""
 
 _PROMPT: Final = (
+    EmitIntent,
     ScaleOut,
     ScaleIn,
     Terminate,
@@ -58,7 +59,7 @@ _PROMPT: Final = (
     RememberEmptyReadings,
     ReportBlind,
 )
-"""What costs one call at most, and is never left out for want of time."""
+"""What costs one call at most, and is never left out for want of time; jobs were sent in slices before."""
 
 
 @dataclass(slots=True)
@@ -96,8 +97,6 @@ def apply(platform: Platform, actions: Sequence[Action], *, deadline: datetime |
         if not _emit(platform, emissions[start : start + _SEND_SLICE], applied):
             break
     for action in actions:
-        if isinstance(action, EmitIntent):
-            continue
         if deadline is not None and not isinstance(action, _PROMPT) and platform.clock() >= deadline:
             applied.left += 1
             continue

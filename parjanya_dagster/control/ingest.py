@@ -103,11 +103,9 @@ def _ingest(platform: Platform, begun: ImageRow) -> Ingested:
         return Ingested.OBJECT_MISSING
     hashed = replace(begun, original=replace(original, sha256=sha256(data).hexdigest(), size_bytes=len(data)))
     outcome = platform.reader.read(data)
-    match outcome:
-        case Unreadable():
-            return _reject(platform, begun, hashed, outcome)
-        case Readable():
-            return _accept(platform, begun, hashed, outcome)
+    if isinstance(outcome, Unreadable):
+        return _reject(platform, begun, hashed, outcome)
+    return _accept(platform, begun, hashed, outcome)
 
 
 def _begin(platform: Platform, row: ImageRow, info: ObjectInfo | None) -> ImageRow | Ingested:

@@ -19,8 +19,13 @@ def _platform() -> Platform:
 
 
 def handler(_event: dict[str, Any], _context: object = None) -> dict[str, int]:
-    """Run one sweep."""
-    cycle = reconcile_world(_platform())
+    """Take the schedule's event."""
+    return sweep(_platform())
+
+
+def sweep(platform: Platform) -> dict[str, int]:
+    """Run one cycle over everything that diverges; return what was done, by name."""
+    cycle = reconcile_world(platform)
     counts = dict(cycle.applied.counts) if cycle.applied else {}
     LOG.info(
         "world_reconciled",

@@ -147,10 +147,11 @@ def test_actions_beyond_the_deadline_are_left_except_those_that_cost_one_call() 
     world.clock.advance(minutes=1)
     planned = reconcile_world(world.platform(), dry_run=True).actions
 
-    applied = apply(world.platform(), planned, deadline=world.clock())
+    slow = AbandonUpload(row=a_row(9, status=Status.PENDING_UPLOAD))
+    applied = apply(world.platform(), [*planned, slow], deadline=world.clock())
 
     assert any(isinstance(action, ScaleOut) for action in planned)
-    assert applied.left == 3
+    assert applied.left == 4
     assert world.queue.jobs == []
     assert world.fleet.desired == 1
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from parjanya_dagster.control.ingest import Ingested, ingest_object, ingest_row
+from parjanya_dagster.core.errors import UnavailableError
 from parjanya_dagster.core.names import original_key
 from parjanya_dagster.core.ports import ObjectInfo
-from parjanya_dagster.core.truth.row import Status
+from parjanya_dagster.core.truth.row import ImageRow, Original, Status
 from parjanya_dagster.simulation.fakes.platform import FakePlatform, a_fake_platform
 from tests.builders import NAMES, NOON, a_key, a_row, an_original
 
@@ -160,3 +161,64 @@ def test_ingest_of_a_row_without_any_object_says_so() -> None:
     world.images.add(row)
 
     assert ingest_row(world.platform(), row) is Ingested.OBJECT_MISSING
+
+
+def test_ingest_when_another_event_makes_the_row_first_loses_quietly() -> None:
+    """Two events of one object: one of them builds the row."""
+    world = a_fake_platform()
+    info = world.objects.add(BUCKET, KEY, b"image")
+    create = world.images.create
+
+    def raced(row: ImageRow) -> bool:
+        world.images.add(row)
+        return create(row)
+
+    world.images.create = raced  # type: ignore[method-assign]  # the interleaving that no fake can be asked for
+
+    assert ingest_object(world.platform(), BUCKET, KEY, info.version_id) is Ingested.LOST_RACE
+
+
+@pytest.mark.parametrize("call", ["objects.get", "objects.put", "images.put_facts"])
+def test_ingest_that_an_outage_ends_counts_nothing_against_the_image(call: str) -> None:
+    """S3 is away for an hour: no healthy image is rejected as one that crashes its reader."""
+    world, info = a_world_with_an_upload()
+    platform = world.platform()
+    world.calls.fail(call, UnavailableError("no answer"), times=9)
+    for _ in range(9):
+        with pytest.raises(UnavailableError):
+            ingest_object(platform, BUCKET, KEY, info.version_id)
+
+    assert world.images.rows[a_key()].attempts == 0
+    assert ingest_object(platform, BUCKET, KEY, info.version_id) is Ingested.VALIDATED
+
+
+def test_ingest_when_the_table_is_away_too_says_what_failed_first() -> None:
+    """What could not be taken back is one attempt; the error that counts is the first."""
+    world, info = a_world_with_an_upload()
+    world.calls.fail("objects.get", UnavailableError("no bucket"))
+    write, answers = world.images.write, iter([True, False])
+
+    def failing(before: ImageRow, after: ImageRow) -> bool:
+        if not next(answers):
+            raise UnavailableError("no table")
+        return write(before, after)
+
+    world.images.write = failing  # type: ignore[method-assign]  # the second write of two fails
+
+    with pytest.raises(UnavailableError, match="no bucket"):
+        ingest_object(world.platform(), BUCKET, KEY, info.version_id)
+
+
+@pytest.mark.parametrize("original", [None, an_original(version_id="gone")])
+def test_ingest_of_a_row_whose_object_is_gone_for_good_is_rejected_by_that_name(
+    original: Original | None,
+) -> None:
+    """A missing object is not a file that crashes its reader."""
+    world = a_fake_platform()
+    world.images.add(a_row(status=Status.PENDING_VALIDATION, original=original))
+    platform = world.platform()
+    for _ in range(4):
+        ingest_row(platform, world.images.rows[a_key()])
+
+    row = world.images.rows[a_key()]
+    assert (row.status, row.last_error) == (Status.REJECTED_TECHNICAL, "object_missing")
