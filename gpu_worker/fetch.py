@@ -17,7 +17,7 @@ from gpu_worker.engines.engine import ScorableImage
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.core.execution.outcome import Outcome, Retry, TerminalFailure
 from parjanya_dagster.core.intent.job import Job
-from parjanya_dagster.core.ports import Unreadable
+from parjanya_dagster.core.reading import Unreadable
 
 _MISSING_TRIES: Final = 3
 _MISSING_DELAY_S: Final = 10

@@ -14,7 +14,8 @@ from typing import Final
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.core.errors import EdgeError, IllegalTransitionError
 from parjanya_dagster.core.names import PREVIEWS, image_id_of_key
-from parjanya_dagster.core.ports import ObjectInfo, Readable, Unreadable
+from parjanya_dagster.core.ports import ObjectInfo
+from parjanya_dagster.core.reading import Readable, Unreadable
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.lifecycle import VALIDATION_PATIENCE, Event, advanced
 from parjanya_dagster.core.truth.result import IngestFacts

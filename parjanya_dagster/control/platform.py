@@ -15,13 +15,13 @@ from parjanya_dagster.core.ports import (
     DeadLetters,
     Fleet,
     Heart,
-    ImageReader,
     ImageStore,
     IntentQueue,
     ObjectStore,
     StepBacklog,
     TenantBuckets,
 )
+from parjanya_dagster.core.reading import ImageReader
 from parjanya_dagster.core.reconcile.capacity import CapacityLimits
 from parjanya_dagster.core.reconcile.limits import Limits
 from parjanya_dagster.core.records import Records

@@ -12,11 +12,9 @@ from typing import Protocol
 
 from parjanya_dagster.core.belief.signals import FleetSignal, LaunchesSignal, QueueSignal, StepsSignal
 from parjanya_dagster.core.intent.job import Job
-from parjanya_dagster.core.truth.exif import Exif
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.result import IngestFacts, Result
 from parjanya_dagster.core.truth.row import ImageRow, Lane
-from parjanya_dagster.core.truth.technical import TechnicalFacts
 
 
 class ImageStore(Protocol):
@@ -329,31 +327,4 @@ class StepBacklog(Protocol):
 
     def open_steps(self) -> StepsSignal:
         """Return how many steps are queued or being executed, or Blind."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Readable:
-    """An image that decoded: its facts and its previews' encoded bytes."""
-
-    technical: TechnicalFacts
-    exif: Exif
-    display: bytes
-    model: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unreadable:
-    """An image that is rejected before scoring, why, and what is known of it all the same."""
-
-    reasons: tuple[str, ...]
-    technical: TechnicalFacts | None = None
-    exif: Exif | None = None
-
-
-class ImageReader(Protocol):
-    """Decoding of hostile bytes."""
-
-    def read(self, data: bytes) -> Readable | Unreadable:
-        """Decode once, at native size; never raises for what the bytes contain."""
         ...

@@ -1,6 +1,6 @@
 """The edge behind the `ImageReader` port: the decoder's readings as ingestion takes them."""
 
-from parjanya_dagster.core.ports import Readable, Unreadable
+from parjanya_dagster.core.reading import Readable, Unreadable
 from parjanya_dagster.imaging.decoder import Decoder
 from parjanya_dagster.imaging.reading import Ingested
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from parjanya_dagster.core.ports import Readable, Unreadable
+from parjanya_dagster.core.reading import Readable, Unreadable
 from parjanya_dagster.core.truth.exif import Exif
 from parjanya_dagster.core.truth.technical import TechnicalFacts, TechnicalReason
 from parjanya_dagster.simulation.fakes.calls import Calls

@@ -1,6 +1,6 @@
 """In-memory twin of the decoder: says of bytes what a test told it to say."""
 
-from parjanya_dagster.core.ports import Readable, Unreadable
+from parjanya_dagster.core.reading import Readable, Unreadable
 from parjanya_dagster.core.truth.exif import Exif
 from parjanya_dagster.core.truth.technical import TechnicalFacts, TechnicalReason
 from parjanya_dagster.simulation.fakes.calls import Calls

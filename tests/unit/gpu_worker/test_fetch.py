@@ -6,7 +6,7 @@ import pytest
 
 from gpu_worker.fetch import Scorable, fetch
 from parjanya_dagster.core.execution.outcome import Retry, TerminalFailure
-from parjanya_dagster.core.ports import Readable, Unreadable
+from parjanya_dagster.core.reading import Readable, Unreadable
 from parjanya_dagster.core.truth.exif import Exif
 from parjanya_dagster.core.truth.row import ImageRow
 from parjanya_dagster.core.truth.technical import TechnicalFacts
