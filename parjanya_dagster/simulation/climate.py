@@ -12,6 +12,7 @@ _DEPLOYED_RECEIVES: Final = 100
 _FEW_RECEIVES: Final = 2
 _IMPATIENT: Final = 0.3
 """Share of worlds whose queue gives messages up early."""
+_PAGE: Final = 7
 _SHORT_RETENTION: Final = 0.2
 """Share of worlds whose queues forget within the time of faults."""
 
@@ -46,6 +47,7 @@ def climate_of(seed: str) -> Climate:
         longest_transfer=timedelta(minutes=10),
         retention=retention,
         retention_margin=retention / 8,
+        arrivals_page=_PAGE,
     )
     return Climate(
         limits=limits,

@@ -7,7 +7,7 @@ which everything fails.
 Source: Groce et al., Swarm Testing, ISSTA 2012
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -130,6 +130,7 @@ class _Odds:
 class Chaos:
     """What happens in one world.
 
+    What is `forced` happens to the next call that it can happen to.
     `on_place` is told of every place where a fault may happen while a trace is played.
 
     Args:
@@ -141,6 +142,7 @@ class Chaos:
         self.is_on = True
         self.happened: list[Place] = []
         self.counts: Counter[str] = Counter()
+        self.forced: deque[Fault] = deque()
         self._seed = seed
         self._only = None if only is None else frozenset(only)
         self._rates = {fault: self._rate(fault) for fault in Fault}
@@ -165,6 +167,8 @@ class Chaos:
         """
         if not self.is_on:
             return None
+        if self.forced and self.forced[0] in faults_of_call(name):
+            return self._note(self.forced.popleft(), f"{actor.label}@{actor.calls}")
         odds = self._odds.get(name) or self._odds_of(name)
         if self._only is not None:
             where = f"{actor.label}@{actor.calls}"

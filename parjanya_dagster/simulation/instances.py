@@ -134,23 +134,24 @@ class Group:
         if member is None:
             return
         if self._chaos.strikes(Fault.BOOT_FAILED, instance_id):
-            self._lose(instance_id)
+            self.lose(instance_id)
             return
         self._put(replace(member, lifecycle="InService"))
         if not self._chaos.strikes(Fault.WORKER_HUNG, instance_id):
             self._occupants[instance_id] = self._occupy(instance_id)
         life_s = between(*_LIFE_S, self._seed, "life", instance_id)
         if self._chaos.strikes(Fault.INSTANCE_DIED, instance_id):
-            self._kernel.after(life_s, lambda: self._lose(instance_id))
+            self._kernel.after(life_s, lambda: self.lose(instance_id))
         if self._chaos.strikes(Fault.SPOT_NOTICE, instance_id):
             self._kernel.after(life_s, lambda: self._notify(instance_id))
 
     def _notify(self, instance_id: str) -> None:
         if instance_id in self._occupants:
             self._occupants[instance_id].leave("spot interruption")
-        self._kernel.after(_NOTICE_S, lambda: self._lose(instance_id))
+        self._kernel.after(_NOTICE_S, lambda: self.lose(instance_id))
 
-    def _lose(self, instance_id: str) -> None:
+    def lose(self, instance_id: str) -> None:
+        """End an instance without a notice; the group replaces it."""
         self._end(instance_id)
         self._kernel.after(_RELAUNCH_S, self._converge)
 

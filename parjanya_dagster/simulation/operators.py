@@ -27,7 +27,8 @@ def let_operators_replay(world: World) -> None:
             delay_s = between(60, world.climate.chaos_s, world.seed, "replay", number)
             world.kernel.after(delay_s, partial(_replay_some, world, number))
     if world.chaos.is_done(Deed.REPLAY, "all", rate=0.0):
-        world.kernel.after(world.climate.chaos_s / 2, lambda: _replay(world, "replay all", list(world.rows)))
+        at_s = 0.75 * world.climate.chaos_s  # when everything has its verdict
+        world.kernel.after(at_s, lambda: replay(world, "replay all", list(world.rows)))
 
 
 def let_operators_erase(world: World) -> None:
@@ -47,7 +48,7 @@ def let_go_on(world: World) -> int:
     """Replay what is held back, as the runbook says once its cause is gone; return how many rows that is."""
     held_back = [row.key for row in world.rows.values() if is_held_back(row)]
     if held_back:
-        _replay(world, "release", held_back)
+        replay(world, "release", held_back)
     return len(held_back)
 
 
@@ -58,10 +59,11 @@ def _replay_some(world: World, number: int) -> None:
         if chance(world.seed, "replayed", number, world.alias(row.key.image_id)) < _SHARE
     ]
     if keys:
-        _replay(world, f"replay {number}", keys)
+        replay(world, f"replay {number}", keys)
 
 
-def _replay(world: World, label: str, keys: list[ImageKey]) -> None:
+def replay(world: World, label: str, keys: list[ImageKey]) -> None:
+    """Replay images, whatever was decided about them."""
     world.kernel.spawn(Process(label, "operator"), label, lambda: _carry_out(world, keys))
 
 

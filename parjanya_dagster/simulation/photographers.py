@@ -25,7 +25,9 @@ _LATE_S: Final = (1200.0, 3000.0)
 
 
 @dataclass(frozen=True, slots=True)
-class _Photo:
+class Photo:
+    """A photo of a tenant, with a name for reports."""
+
     tenant_id: str
     alias: str
 
@@ -35,15 +37,26 @@ def let_photographers_upload(world: World) -> None:
     for number in range(1, world.climate.uploads + 1):
         tenants = world.climate.tenants
         tenant_id = tenants[int(len(tenants) * chance(world.seed, "tenant", number))]
-        photo = _Photo(tenant_id, f"{tenant_id}/{number}")
+        photo = Photo(tenant_id, f"{tenant_id}/{number}")
         burst = between(0, world.climate.chaos_s * 0.8, world.seed, "burst", number // _BURST)
         if world.chaos.is_done(Deed.UPLOAD, photo.alias):
             delay = burst + between(0, _BURST_S, world.seed, "shot", number)
-            process = Process(f"upload {photo.alias}", "web")
-            world.kernel.spawn(process, process.label, partial(_upload, world, photo), delay_s=delay)
+            world.kernel.after(delay, partial(upload, world, photo))
 
 
-def _upload(world: World, photo: _Photo) -> None:
+def upload(world: World, photo: Photo) -> None:
+    """Let a photographer send a photo, beginning now."""
+    process = Process(f"upload {photo.alias}", "web")
+
+    def end(_error: BaseException | None = None) -> None:
+        world.kernel.promised -= 1
+
+    world.kernel.promised += 1
+    process.on_death = end
+    world.kernel.spawn(process, process.label, partial(_upload, world, photo), then=end)
+
+
+def _upload(world: World, photo: Photo) -> None:
     """Ask for a URL as a client does, and send the file, now or late or never."""
     body = photo.alias.encode()
     request = UploadRequest(
@@ -70,7 +83,7 @@ def _upload(world: World, photo: _Photo) -> None:
     world.kernel.promise(delay_s, send)
 
 
-def _give_nature(world: World, photo: _Photo, body: bytes) -> None:
+def _give_nature(world: World, photo: Photo, body: bytes) -> None:
     if world.chaos.strikes(Fault.UNREADABLE_IMAGE, photo.alias):
         world.reader.verdicts[body] = UNREADABLE
     if world.chaos.strikes(Fault.DECODER_KILLED, photo.alias):

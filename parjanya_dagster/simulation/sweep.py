@@ -34,7 +34,7 @@ class Story:
     name: str
     uploads: int = 1
     given: tuple[Place, ...] = ()
-    chaos_s: int = 600
+    chaos_s: int = 150
     receive_limit: int = 100
 
     @property
@@ -60,11 +60,11 @@ class Story:
 
 STORIES: Final = (
     Story(name="one upload becomes a verdict"),
-    Story(name="a replay", given=((Deed.REPLAY.value, "all"),)),
-    Story(name="an upload never comes", given=((Fault.UPLOAD_NEVER_CAME.value, "acme/1"),)),
+    Story(name="a replay", given=((Deed.REPLAY.value, "all"),), chaos_s=240),
+    Story(name="the queue is purged", given=((Fault.QUEUE_PURGED.value, "0"),), chaos_s=300),
+    Story(name="an upload never comes", given=((Fault.UPLOAD_NEVER_CAME.value, "acme/1"),), chaos_s=1020),
     Story(name="an upload comes late", given=((Fault.UPLOAD_CAME_LATE.value, "acme/1"),), chaos_s=1800),
-    Story(name="an image kills the engine", given=((Fault.ENGINE_KILLED.value, "acme/1"),), chaos_s=1200),
-    Story(name="the queue is purged", given=((Fault.QUEUE_PURGED.value, "0"),), chaos_s=900),
+    Story(name="an image kills the engine", given=((Fault.ENGINE_KILLED.value, "acme/1"),), chaos_s=420),
     Story(name="a row is forgotten", given=((Fault.ROW_FORGOTTEN.value, "acme/1"),), chaos_s=1800),
 )
 

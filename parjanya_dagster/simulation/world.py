@@ -118,6 +118,10 @@ class World:
     def note_cycle(self, cycle: Cycle) -> None:
         """Count what a cycle planned."""
         self.actions.update(map(action_name, cycle.actions))
+        # What a refusal leads to is decided while the plan is applied.
+        postponed = sum(count for name, count in _counts_of(cycle).items() if name.startswith("postpone"))
+        if postponed:
+            self.actions["Postpone"] += postponed
 
     def is_sound(self) -> bool:
         """No promise was broken so far."""
@@ -207,3 +211,7 @@ class World:
 
     def _note_outcome(self, name: str) -> None:
         self.outcomes[name] += 1
+
+
+def _counts_of(cycle: Cycle) -> Counter[str]:
+    return cycle.applied.counts if cycle.applied else Counter()
