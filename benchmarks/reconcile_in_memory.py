@@ -66,11 +66,15 @@ def settled_world(rows: int) -> FakePlatform:
     for key in map(_key, range(max(0, rows - RECENT), rows)):
         world.objects.add(world.names.uploads_bucket(key.tenant_id), original_key(key.image_id, "a.jpg"), b"")
     world.clock.advance(minutes=5)
-    # What was loaded belongs to the fakes: neither their indexes' catching up nor the garbage collector's
-    # walk through it is the product's work.
-    reconcile_world(world.platform(), dry_run=True)
-    gc.freeze()
+    _settle(world)
     return world
+
+
+def _settle(world: FakePlatform) -> None:
+    """Let indexes catch up with what was loaded, and the garbage collector leave it alone."""
+    reconcile_world(world.platform(), dry_run=True)
+    gc.collect()
+    gc.freeze()
 
 
 def _key(number: int) -> ImageKey:
@@ -103,6 +107,7 @@ def _repaired(world: FakePlatform, rows: int, gaps: int, calls: Counter[str]) ->
     """Put gaps and repair them, cycle by cycle; the first one is taken apart."""
     world.images.add(*(a_row(at, tenant_id=_key(at).tenant_id) for at in range(GAPS_FROM, GAPS_FROM + gaps)))
     world.clock.advance(minutes=2)
+    _settle(world)
     meter = Meter()
     platform = meter.platform(world.platform())
     peak_mib = _peak_mib(platform)
