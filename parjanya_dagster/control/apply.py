@@ -226,8 +226,9 @@ def _row_after(
         case Replay():
             return "replay", replayed(row, EVERYTHING, lane=row.lane, now=now)
         case Tidy():
-            date = None if row.status.is_settled else row.due_at
-            return "tidy", replace(row, due_at=date, intent_at=None, intent_id=None)
+            tidied = replace(row, intent_at=None, intent_id=None)
+            is_over = row.status.is_settled
+            return "tidy", replace(tidied, due_at=None, quarantined=False) if is_over else tidied
         case _:
             assert_never(action)
 

@@ -93,7 +93,7 @@ class Replay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tidy:
-    """Drop what a settled row still carries of a wait that is over, so that it leaves the sparse indexes."""
+    """Drop what a row still carries of a wait that is over, so that it leaves the sparse indexes."""
 
     row: ImageRow
 

@@ -116,8 +116,8 @@ def _emission(row: ImageRow, reason: EmitReason, limits: Limits) -> EmitIntent |
 
 
 def _still_waits(row: ImageRow) -> bool:
-    """It carries a date or a job although it waits for neither, and so fills a bounded read of an index."""
+    """It carries a date, a job or a quarantine of a wait that is over, and fills a bounded read, or a list."""
     has_job = row.intent_at is not None or row.intent_id is not None
     if row.status.is_settled:
-        return has_job or row.due_at is not None
+        return has_job or row.due_at is not None or row.quarantined
     return row.quarantined and has_job

@@ -341,6 +341,7 @@ def test_result_of_an_older_generation_finishes_nothing() -> None:
         a_row(status=Status.ENRICHED, intent_at=OLD, intent_id="i"),
         a_row(status=Status.VLM_FAILED, due_at=OLD),
         a_row(status=Status.ERASED, intent_id="i"),
+        a_row(status=Status.ENRICHED, quarantined=True),
         a_row(quarantined=True, intent_at=OLD, intent_id="i"),
     ],
 )
