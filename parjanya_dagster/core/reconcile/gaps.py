@@ -116,7 +116,7 @@ def _emission(row: ImageRow, reason: EmitReason, limits: Limits) -> EmitIntent |
 
 
 def _still_waits(row: ImageRow) -> bool:
-    """It carries a date, a job or a quarantine of a wait that is over, and fills a bounded read, or a list."""
+    """It carries a date, a job or a quarantine of a wait that is over, and fills somebody's bounded read."""
     has_job = row.intent_at is not None or row.intent_id is not None
     if row.status.is_settled:
         return has_job or row.due_at is not None or row.quarantined
