@@ -108,11 +108,11 @@ def _replay(path: Path, *, as_json: bool) -> None:
 
 
 def _stage(code: str, *, as_json: bool) -> None:
-    scenes = import_module("parjanya_dagster.simulation.scenes").SCENES
-    staging = import_module("parjanya_dagster.simulation.staging")
-    if code not in scenes:
-        raise InvalidRequestError(f"there is no incident '{code}'; staged are: {', '.join(sorted(scenes))}")
-    played = staging.stage(code, scenes[code])
+    scenes = import_module("parjanya_dagster.simulation.scenes")  # slow to import
+    if code not in scenes.SCENES:
+        known = ", ".join(scenes.SCENES)
+        raise InvalidRequestError(f"there is no incident '{code}'; those staged are {known}")
+    played = scenes.run_scene(code).document()
     if as_json:
         click.echo(json.dumps(played))
         return
@@ -120,7 +120,7 @@ def _stage(code: str, *, as_json: bool) -> None:
     console.print(f"[bold]{code}[/]  {played['title']}")
     for when in ("before", "after"):
         console.print(f"\n[dim]{when} the repair[/]")
-        _print_findings(console, played[when])
+        _print_findings(console, played[when]["findings"])
 
 
 def _forecast(assume: Sequence[str], plot: Path | None, *, as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """The contract of `IntentQueue`, held by the fake and by SQS."""
 
+import json
 from dataclasses import dataclass
 
 import pytest
@@ -44,6 +45,23 @@ def bench(endpoint: Endpoint | None) -> Bench:
         endpoint.clients.sqs, queue=endpoint.new_queue(), dead_letter_queue=endpoint.new_queue()
     )
     return Bench(queue, clock)
+
+
+@pytest.fixture
+def strict_bench(endpoint: Endpoint | None) -> Bench:
+    """An empty queue that gives a message up after two deliveries."""
+    clock = FakeClock(NOON)
+    if endpoint is None:
+        return Bench(FakeIntentQueue(clock, receive_limit=2), clock)
+    sqs = endpoint.clients.sqs
+    dead, name = endpoint.new_queue(), endpoint.new_queue()
+    dead_url = sqs.get_queue_url(QueueName=dead)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sqs.set_queue_attributes(
+        QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"],
+        Attributes={"RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 2})},
+    )
+    return Bench(SqsIntentQueue(sqs, queue=name, dead_letter_queue=dead), clock)
 
 
 def jobs(count: int) -> list[Job]:
@@ -142,6 +160,20 @@ def test_renewing_a_lost_lease_says_which_are_still_held(bench: Bench) -> None:
     bench.queue.delete([first.receipt])
 
     assert bench.queue.extend([first.receipt, second.receipt], timeout_s=60) == [second.receipt]
+
+
+def test_message_received_too_often_is_given_up_and_counted_as_a_dead_letter(strict_bench: Bench) -> None:
+    """The receive limit is a backstop: the message leaves the queue at the delivery that would exceed it."""
+    queue = strict_bench.queue
+    queue.send(jobs(1))
+    for delivery in (1, 2):
+        [received] = queue.receive(limit=1, wait_s=5)
+        assert received.receive_count == delivery
+        queue.extend([received.receipt], timeout_s=0)
+
+    assert queue.receive(limit=1, wait_s=0) == []
+    assert depth_of(queue.depth()).total == 0
+    assert depth_of(queue.dead_letter_depth()).total == 1
 
 
 @pytest.mark.local_aws
