@@ -1,13 +1,16 @@
 """The image store on DynamoDB.
 
 Every write is conditional, and writes only what changed; every read that a decision rests on is
-consistent. The three sparse indexes are read with large pages from all shards at once, and only for keys
+consistent. The three sparse indexes are read with large pages, from all shards, merged, and only for keys
 or for pages that people look at, because they lag.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from heapq import merge
+from itertools import islice
+from math import ceil, sqrt
 from typing import TYPE_CHECKING, Any, Final
 
 from parjanya_dagster.aws.attributes import Item
@@ -139,24 +142,27 @@ class DynamoImageStore:
         """See `ImageStore`."""
         older = "" if before_image_id is None else " AND image_id < :before"
         before: Item = {} if before_image_id is None else {":before": {"S": before_image_id}}
-        found: list[ImageRow] = []
-        for shard in range(SHARDS):
-            query = {
+        queries = [
+            {
                 "IndexName": "listing",
                 "KeyConditionExpression": f"listing_key = :partition{older}",
                 "ExpressionAttributeValues": {":partition": {"S": listing_key(tenant_id, shard)}, **before},
                 "ScanIndexForward": False,
             }
-            items = self._query(query, f"listing images of {tenant_id}", limit)
-            found += [row_of(item) for item in items]
-        return sorted(found, key=lambda row: row.key, reverse=True)[:limit]
+            for shard in range(SHARDS)
+        ]
+        newest = merge(
+            *self._shards(queries, f"listing images of {tenant_id}", limit),
+            key=lambda item: item["image_id"]["S"],
+            reverse=True,
+        )
+        return [row_of(item) for item in islice(newest, limit)]
 
     def _earliest(
         self, index: str, sort_key: str, partitions: Sequence[str], before: datetime, limit: int
     ) -> list[ImageKey]:
-        found: list[tuple[int, ImageKey]] = []
-        for partition in partitions:
-            query = {
+        queries = [
+            {
                 "IndexName": index,
                 "KeyConditionExpression": f"{index}_key = :partition AND {sort_key} < :before",
                 "ExpressionAttributeValues": {
@@ -165,24 +171,29 @@ class DynamoImageStore:
                 },
                 "ProjectionExpression": f"pk, {sort_key}",
             }
-            items = self._query(query, f"reading index {index}", limit)
-            found += [(int(item[sort_key]["N"]), image_key_of_item(item)) for item in items]
-        return [key for _, key in sorted(found)[:limit]]
+            for partition in partitions
+        ]
+        earliest = merge(
+            *self._shards(queries, f"reading index {index}", limit),
+            key=lambda item: int(item[sort_key]["N"]),
+        )
+        found = ((int(item[sort_key]["N"]), image_key_of_item(item)) for item in islice(earliest, limit))
+        return [key for _, key in sorted(found)]
 
-    def _query(self, query: dict[str, Any], doing: str, limit: int | None = None) -> Iterator[Item]:
-        """Yield items of one partition in order, at most `limit`, in pages as large as that allows."""
-        left = limit
-        page: dict[str, Any] = {}
-        while left is None or left > 0:
-            if left is not None:
-                page["Limit"] = left
+    def _shards(self, queries: Sequence[dict[str, Any]], doing: str, limit: int) -> list[Iterator[Item]]:
+        """Return the shards of one index, each in pages of what it holds of the first `limit` of all."""
+        return [self._query(query, doing, page_size=_share(limit)) for query in queries]
+
+    def _query(self, query: dict[str, Any], doing: str, *, page_size: int | None = None) -> Iterator[Item]:
+        """Yield the items of one partition in order; a page is asked for only once somebody wants it."""
+        page: dict[str, Any] = {"Limit": page_size} if page_size else {}
+        while True:
             with translated(doing):
                 answer = self._client.query(TableName=self._table, **query, **page)
             yield from answer["Items"]
             if "LastEvaluatedKey" not in answer:
                 return
             page["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-            left = None if left is None else left - len(answer["Items"])
 
     def _item(self, key: Item, doing: str) -> Item | None:
         with translated(doing):
@@ -211,3 +222,13 @@ class DynamoImageStore:
             except self._client.exceptions.ConditionalCheckFailedException:
                 return False
         return True
+
+
+def _share(limit: int) -> int:
+    """Return how much of a shard to read at once for the first `limit` of all of them.
+
+    Keys spread evenly over shards: four standard deviations more than an equal share are enough for
+    nearly every reader, and a page more for the others.
+    """
+    equal = limit / SHARDS
+    return min(limit, ceil(equal + 4 * sqrt(equal)))
