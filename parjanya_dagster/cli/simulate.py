@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from parjanya_dagster.cli.tables import console_for_tables
 from parjanya_dagster.core.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _forecast(assume: Sequence[str], plot: Path | None, *, as_json: bool) -> Non
     if as_json:
         click.echo(json.dumps(report.as_document(forecast)))
     else:
-        Console().print(report.as_table(forecast))
+        console_for_tables().print(report.as_table(forecast))
     if plot is not None:
         report.write_plot(forecast, plot)
 
