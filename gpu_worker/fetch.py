@@ -1,11 +1,12 @@
 """Fetching: from a job to an image in memory, or to the reason why there is nothing to score.
 
 The model's own preview costs a copy; the original is read only when that preview is gone, and then by
-the decoder that can be lost.
+the decoder that can be lost. Whatever else scoring needs of a store is read here too: the engine waits for
+none.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from io import BytesIO
 from typing import Any, Final
@@ -18,6 +19,7 @@ from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.core.execution.outcome import Outcome, Retry, TerminalFailure
 from parjanya_dagster.core.intent.job import Job
 from parjanya_dagster.core.reading import Unreadable
+from parjanya_dagster.core.truth.result import Result
 
 _MISSING_TRIES: Final = 3
 _MISSING_DELAY_S: Final = 10
@@ -32,11 +34,13 @@ class Scorable:
         image: pixels at the model's grid, and native statistics.
         technical: stored form of the technical facts.
         exif: stored form of EXIF; None where ingestion left none.
+        earlier: what the image was answered before; empty unless its job asks only some questions.
     """
 
     image: ScorableImage
     technical: Mapping[str, Any]
     exif: Mapping[str, Any] | None
+    earlier: tuple[Result, ...] = ()
 
 
 def fetch(platform: Platform, job: Job, *, receive_count: int) -> Scorable | Outcome:
@@ -48,14 +52,10 @@ def fetch(platform: Platform, job: Job, *, receive_count: int) -> Scorable | Out
     Raises:
         EdgeError: a store did not answer.
     """
-    facts = platform.images.facts(job.key)
-    preview = platform.objects.get(job.previews_in, job.model_key) if job.model_key else None
-    if facts is not None and preview is not None:
-        try:
-            return scorable(preview, technical=facts.technical, exif=facts.exif)
-        except ValueError:
-            pass  # a preview can be made again, the original decides
-    return _from_original(platform, job, receive_count=receive_count)
+    fetched = _from_preview(platform, job) or _from_original(platform, job, receive_count=receive_count)
+    if job.questions is None or not isinstance(fetched, Scorable):
+        return fetched
+    return replace(fetched, earlier=tuple(platform.images.results(job.key)))
 
 
 def scorable(
@@ -72,6 +72,17 @@ def scorable(
         facts=_numbers(technical),
     )
     return Scorable(image=image, technical=technical, exif=exif)
+
+
+def _from_preview(platform: Platform, job: Job) -> Scorable | None:
+    facts = platform.images.facts(job.key)
+    preview = platform.objects.get(job.previews_in, job.model_key) if job.model_key else None
+    if facts is None or preview is None:
+        return None
+    try:
+        return scorable(preview, technical=facts.technical, exif=facts.exif)
+    except ValueError:
+        return None  # a preview can be made again, the original decides
 
 
 def _from_original(platform: Platform, job: Job, *, receive_count: int) -> Scorable | Outcome:

@@ -149,13 +149,7 @@ def score_batch(
         in_force = _policy_for(scorer, policy)
     except (EdgeError, ConfigError, InvalidRequestError) as error:
         return DependencyFailed(dependency=Dependency.POLICY, receipts=receipts, detail=str(error))
-    try:
-        subjects = [
-            _subject(platform, scorer, candidate, image)
-            for candidate, image in zip(batch, images, strict=True)
-        ]
-    except EdgeError as error:
-        return DependencyFailed(dependency=Dependency.ROWS, receipts=receipts, detail=str(error))
+    subjects = [_subject(scorer, candidate, image) for candidate, image in zip(batch, images, strict=True)]
     try:
         judged = judge(scorer, in_force, subjects)
     except Exception as error:  # noqa: BLE001 -- an engine may raise anything, about any image
@@ -196,14 +190,12 @@ def _joined(scorer: Scorer, subject: Subject, new: Answers) -> Answers:
     return Answers.of(*(known[each.id] for each in scorer.pack.questions), fingerprint=new.fingerprint)
 
 
-def _subject(platform: Platform, scorer: Scorer, candidate: Candidate, image: Scorable) -> Subject:
-    row = candidate.row
-    earlier = platform.images.results(row.key) if row.questions is not None else ()
+def _subject(scorer: Scorer, candidate: Candidate, image: Scorable) -> Subject:
     return Subject(
         tenant_id=candidate.job.tenant_id,
-        priority=row.priority,
+        priority=candidate.row.priority,
         scorable=image,
-        carried=carried_over(row, earlier, scorer),
+        carried=carried_over(candidate.row, image.earlier, scorer),
     )
 
 

@@ -5,22 +5,24 @@ from dataclasses import replace
 
 import pytest
 
-from gpu_worker.effects import Candidate
+from gpu_worker.effects import Candidate, Fetch
 from gpu_worker.engines.cpu import cpu_engine
 from gpu_worker.engines.engine import ScorableImage
-from gpu_worker.events import BatchScored, Dependency, DependencyFailed
-from gpu_worker.fetch import scorable
+from gpu_worker.events import BatchScored, Dependency, DependencyFailed, Event
+from gpu_worker.fetch import Scorable, fetch, scorable
+from gpu_worker.perform import Performer
 from gpu_worker.prompts.pack import PromptPack, shipped_pack
 from gpu_worker.score import Scorer, score_batch
 from parjanya_dagster.control.policies import PolicyInForce, publish_policy
 from parjanya_dagster.core.errors import UnavailableError
 from parjanya_dagster.core.execution.outcome import Completed
+from parjanya_dagster.core.intent.job import Job
 from parjanya_dagster.core.truth.answers import Answer, Answers
 from parjanya_dagster.core.truth.result import Result
 from parjanya_dagster.core.truth.row import ImageRow
 from parjanya_dagster.policies.shipped import shipped_policy
 from parjanya_dagster.simulation.fakes.platform import FakePlatform, a_fake_platform
-from tests.builders import a_job, a_result, a_row, some_facts
+from tests.builders import a_job, a_result, a_row, previews_of, some_facts
 from tests.unit.gpu_worker.scripted_engine import ScriptedEngine, a_preview
 
 PACK = shipped_pack()
@@ -71,20 +73,31 @@ def a_world(*results: Result) -> FakePlatform:
     return world
 
 
+def fetched(world: FakePlatform, job: Job) -> Scorable:
+    """Return the image of a job, as the fetching thread hands it over."""
+    world.images.put_facts(job.key, some_facts())
+    world.objects.add(job.previews_in, previews_of(job.key).model_key, a_preview())
+    image = fetch(world.platform(), job, receive_count=1)
+    assert isinstance(image, Scorable)
+    return image
+
+
 def scored(world: FakePlatform, engine: ScriptedEngine, *rows: ImageRow) -> list[Result]:
-    """Score the rows in one batch and return their results."""
-    image = scorable(a_preview(), technical=some_facts().technical, exif=None)
+    """Fetch the rows' images, score them in one batch and return their results."""
     batch = [Candidate(receipt=str(at), job=a_job(row), row=row) for at, row in enumerate(rows)]
     platform = world.platform()
+    images = [fetched(world, each.job) for each in batch]
+    reads = world.calls.count("images.results")
     event = score_batch(
         platform,
         Scorer(engine=engine, pack=PACK),
         PolicyInForce(platform),
         batch,
-        [image] * len(batch),
+        images,
         scored_by="headless:test",
     )
     assert isinstance(event, BatchScored)
+    assert world.calls.count("images.results") == reads, "the engine's thread waits for no store"
     outcomes = [event.outcomes[each.receipt] for each in batch]
     return [outcome.result for outcome in outcomes if isinstance(outcome, Completed)]
 
@@ -167,23 +180,35 @@ def test_batch_when_whole_and_partial_images_are_mixed_answers_each_as_it_needs(
     assert results[0].answers[KEPT[0]] == results[2].answers[KEPT[0]] != earlier.answers[KEPT[0]]
 
 
-def test_batch_when_earlier_results_cannot_be_read_goes_back() -> None:
-    """Truth that does not answer is a dependency that failed, not a fault of the image."""
+def test_earlier_results_when_nobody_needs_them_are_not_read() -> None:
+    """A whole replay, and a first attempt, cost no query."""
+    world = a_world(an_earlier_result(Examined()))
+
+    assert fetched(world, a_job(a_row(generation=2, result_id="1-first"))).earlier == ()
+    assert world.calls.count("images.results") == 0
+
+
+def test_earlier_results_when_they_cannot_be_read_end_the_fetch() -> None:
+    """Truth that does not answer is a dependency that failed, no fault of the image: its job comes back."""
     world = a_world()
     world.calls.fail("images.results", UnavailableError("away"))
-    row = a_replayed_row()
-    platform = world.platform()
-
-    event = score_batch(
-        platform,
-        Scorer(engine=Examined(), pack=PACK),
-        PolicyInForce(platform),
-        [Candidate(receipt="r", job=a_job(row), row=row)],
-        [scorable(a_preview(), technical={}, exif=None)],
+    events: list[Event] = []
+    job = a_job(a_replayed_row())
+    world.images.put_facts(job.key, some_facts())
+    world.objects.add(job.previews_in, previews_of(job.key).model_key, a_preview())
+    performer = Performer(
+        world.platform(),
         scored_by="headless:test",
+        launch=lambda _effect, perform: perform(),
+        feed=events.append,
+        is_held=lambda _receipt: True,
+        on_defect=lambda error: pytest.fail(repr(error)),
     )
 
-    assert event == DependencyFailed(dependency=Dependency.ROWS, receipts=("r",), detail="away")
+    performer.start(Fetch(receipt="r", job=job, receive_count=1))
+
+    assert events == [DependencyFailed(dependency=Dependency.OBJECTS, receipts=("r",), detail="away")]
+    assert not performer.images
 
 
 def test_embedded_engine_when_asked_in_part_answers_as_it_does_in_whole() -> None:
