@@ -24,7 +24,7 @@ _COMMANDS: Final = {
     "redrive": ("parjanya_dagster.cli.redrive", "Put back what infrastructure failed, at a steady pace."),
     "replay": ("parjanya_dagster.cli.replay", "Score images again, in whole or in part, or decide again."),
     "score": ("parjanya_dagster.cli.files", "Say how files would be judged, with nothing running."),
-    "simulate": ("parjanya_dagster.cli.simulate", "Let the product run where everything fails; forecast cost."),
+    "simulate": ("parjanya_dagster.cli.simulate", "Run the product where everything fails; forecast cost."),
     "status": ("parjanya_dagster.cli.status", "Show processes, images by status, queues, fleet, heartbeats."),
     "tenant": ("parjanya_dagster.cli.tenants", "Add, list and remove tenants."),
     "token": ("parjanya_dagster.cli.tenants", "Issue API tokens."),
