@@ -2,9 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from heapq import heappop, heappush
+from itertools import islice
 from threading import Condition
 from typing import Final
 
@@ -13,19 +12,10 @@ from parjanya_dagster.core.errors import EdgeError
 from parjanya_dagster.core.intent.job import Job
 from parjanya_dagster.core.ports import DeadLetter, Received
 from parjanya_dagster.simulation.fakes.calls import Calls, Twist
+from parjanya_dagster.simulation.fakes.shelf import Message, Shelf
 
 _STALENESS: Final = timedelta(minutes=1)
 """How far counts may lag. Source: SQS API reference, GetQueueAttributes"""
-
-
-@dataclass(slots=True, eq=False)
-class _Message:
-    serial: int
-    body: str
-    enqueued_at: datetime
-    visible_at: datetime
-    receive_count: int = 0
-    receipt: str = ""
 
 
 class FakeIntentQueue:
@@ -60,11 +50,9 @@ class FakeIntentQueue:
         self._calls = calls or Calls()
         self._visibility = timedelta(seconds=visibility_s)
         self._idle_s = idle_s
-        self._messages: dict[int, _Message] = {}
-        self._visible: dict[int, _Message] = {}
-        self._hidden: list[tuple[datetime, int]] = []
-        self._by_receipt: dict[str, _Message] = {}
-        self._dead: dict[int, _Message] = {}
+        self._live, self._dead = Shelf(), Shelf()
+        self._returned: list[Message] = []
+        self._by_receipt: dict[str, Message] = {}
         self._recent: deque[tuple[datetime, int]] = deque()
         self._serial = 0
         self._deliveries = 0
@@ -73,17 +61,17 @@ class FakeIntentQueue:
     @property
     def jobs(self) -> list[Job]:
         """Every job in the queue, visible or not, oldest first."""
-        return [Job.model_validate_json(message.body) for message in self._messages.values()]
+        return [Job.model_validate_json(message.body) for message in self._live.messages.values()]
 
     @property
     def dead_bodies(self) -> list[str]:
         """Bodies of the dead letters."""
-        return [message.body for message in self._dead.values()]
+        return [message.body for message in self._dead.messages.values()]
 
     @property
     def next_visible_at(self) -> datetime | None:
         """When the next message may be received; None when there is none."""
-        return min((message.visible_at for message in self._messages.values()), default=None)
+        return min((message.visible_at for message in self._live.messages.values()), default=None)
 
     def put_body(self, body: str) -> None:
         """Put a message that nobody here would have sent."""
@@ -93,19 +81,16 @@ class FakeIntentQueue:
     def bury(self, body: str, *, receive_count: int = 20) -> None:
         """Put a message that was given up, as if it had been received that often."""
         with self._changed:
-            self._put(body)
-            message = self._messages[self._serial]
-            self._take_out(message)
+            message = self._put(body)
             message.receive_count = receive_count
-            self._dead[message.serial] = message
+            self._give_up(message)
 
     def take_dead(self, limit: int) -> list[DeadLetter]:
-        """Deliver up to `limit` visible dead letters, oldest first."""
+        """Deliver up to `limit` visible dead letters."""
         with self._changed:
             self._catch_up()
             self._bury()
-            now = self._clock()
-            found = [each for each in self._dead.values() if each.visible_at <= now][:limit]
+            found = list(islice(self._dead.visible.values(), limit))
             return [self._delivered_dead(message) for message in found]
 
     def drop_dead(self, receipts: Sequence[str]) -> None:
@@ -113,13 +98,13 @@ class FakeIntentQueue:
         with self._changed:
             for receipt in receipts:
                 message = self._by_receipt.get(receipt)
-                if message is not None and message.serial in self._dead:
+                if message is not None and message.serial in self._dead.messages:
                     self._take_out(message)
 
     def purge(self) -> None:
         """Lose every message of the queue; dead letters stay."""
         with self._changed:
-            for message in list(self._messages.values()):
+            for message in list(self._live.messages.values()):
                 self._take_out(message)
 
     def send(self, jobs: Sequence[Job]) -> list[Job]:
@@ -136,12 +121,13 @@ class FakeIntentQueue:
         with self._changed, self._calls("queue.receive"):
             self._catch_up()
             self._bury()
-            if not self._visible and self._idle_s:
+            if not self._live.visible and self._idle_s:
                 self._changed.wait(self._idle_s)
                 self._catch_up()
-            found = list(self._visible.values())[:limit]
+            found = list(islice(self._live.visible.values(), limit))
             if self._calls.twist is Twist.TWICE:  # at least once: a message in flight is delivered again
-                found = [each for each in self._messages.values() if each not in found][:limit] or found
+                others = (each for each in self._live.messages.values() if each not in found)
+                found = list(islice(others, limit)) or found
             return [self._delivered(message) for message in found]
 
     def delete(self, receipts: Sequence[str]) -> None:
@@ -158,7 +144,7 @@ class FakeIntentQueue:
         with self._changed, self._calls("queue.extend"):
             self._catch_up()
             held = [each for receipt in receipts if (each := self._by_receipt.get(receipt))]
-            held = [each for each in held if each.serial not in self._visible]
+            held = [each for each in held if each.serial not in self._live.visible]
             for message in held:
                 self._hide(message, self._clock() + timedelta(seconds=timeout_s))
             self._catch_up()
@@ -184,81 +170,73 @@ class FakeIntentQueue:
 
     def _counted(self) -> QueueDepth:
         # like SQS: a message that was never received can only be visible or delayed
-        visible = len(self._visible)
+        visible = len(self._live.visible)
         if self._calls.twist is Twist.STALE:  # what came during the last minute is not counted yet
-            visible -= sum(serial in self._visible for _, serial in self._recent)
-        in_flight = len(self._messages) - len(self._visible)
+            visible -= sum(serial in self._live.visible for _, serial in self._recent)
+        in_flight = len(self._live.messages) - len(self._live.visible)
         return QueueDepth(visible=visible, in_flight=in_flight, delayed=0)
 
     def _counted_dead(self) -> QueueDepth:
-        visible = sum(each.visible_at <= self._clock() for each in self._dead.values())
-        return QueueDepth(visible=visible, in_flight=len(self._dead) - visible, delayed=0)
+        visible = len(self._dead.visible)
+        return QueueDepth(visible=visible, in_flight=len(self._dead.messages) - visible, delayed=0)
 
-    def _put(self, body: str) -> None:
+    def _put(self, body: str) -> Message:
         self._serial += 1
         now = self._clock()
-        message = _Message(self._serial, body, now, now)
-        self._messages[message.serial] = self._visible[message.serial] = message
+        message = Message(self._serial, body, now, now)
+        self._live.put(message)
         self._recent.append((now, message.serial))
         self.on_sent(body)
         self._changed.notify_all()
+        return message
 
     def _catch_up(self) -> None:
         """Let messages become visible again, and old ones vanish."""
         now = self._clock()
-        while self._hidden and self._hidden[0][0] <= now:
-            at, serial = heappop(self._hidden)
-            message = self._messages.get(serial)
-            if message is not None and message.visible_at == at:
-                self._visible[serial] = message
+        self._returned += self._live.show(now)
+        self._dead.show(now)
         while self._recent and self._recent[0][0] <= now - _STALENESS:
             self._recent.popleft()
-        while self._messages and (
-            first := next(iter(self._messages.values()))
-        ).enqueued_at <= self._lived_out(1):
-            self._expire(first)
-        for message in [each for each in self._dead.values() if each.enqueued_at <= self._lived_out(2)]:
-            self._expire(message)
-
-    def _lived_out(self, lives: int) -> datetime:
-        """Return when a message that vanishes now was sent."""
-        return self._clock() - lives * self.retention
-
-    def _expire(self, message: _Message) -> None:
-        self._take_out(message)
-        self.expired += 1
+        # the dead live twice as long, from their first enqueuing
+        for shelf, lives in ((self._live, 1), (self._dead, 2)):
+            for message in shelf.take_older(now - lives * self.retention):
+                self._by_receipt.pop(message.receipt, None)
+                self.expired += 1
 
     def _bury(self) -> None:
-        for message in [each for each in self._visible.values() if each.receive_count >= self.receive_limit]:
-            self._take_out(message)
-            self._dead[message.serial] = message
+        """Give up, of the messages that came back, those that were delivered often enough."""
+        for message in self._returned:
+            if message.serial in self._live.visible and message.receive_count >= self.receive_limit:
+                self._give_up(message)
+        self._returned.clear()
 
-    def _take_out(self, message: _Message) -> None:
-        for messages in (self._messages, self._visible, self._dead):
-            messages.pop(message.serial, None)
+    def _give_up(self, message: Message) -> None:
+        self._take_out(message)
+        self._dead.put(message)
+
+    def _take_out(self, message: Message) -> None:
+        self._live.take_out(message)
+        self._dead.take_out(message)
         self._by_receipt.pop(message.receipt, None)
 
-    def _hide(self, message: _Message, until: datetime) -> None:
-        self._visible.pop(message.serial, None)
-        message.visible_at = until
-        heappush(self._hidden, (until, message.serial))
+    def _hide(self, message: Message, until: datetime) -> None:
+        shelf = self._dead if message.serial in self._dead.messages else self._live
+        shelf.hide(message, until)
 
-    def _delivered(self, message: _Message) -> Received:
+    def _deliver(self, message: Message) -> None:
         self._by_receipt.pop(message.receipt, None)
         self._deliveries += 1
         message.receive_count += 1
         message.receipt = f"receipt-{self._deliveries}"
         self._by_receipt[message.receipt] = message
         self._hide(message, self._clock() + self._visibility)
+
+    def _delivered(self, message: Message) -> Received:
+        self._deliver(message)
         return Received(body=message.body, receipt=message.receipt, receive_count=message.receive_count)
 
-    def _delivered_dead(self, message: _Message) -> DeadLetter:
-        self._by_receipt.pop(message.receipt, None)
-        self._deliveries += 1
-        message.receive_count += 1
-        message.receipt = f"receipt-{self._deliveries}"
-        message.visible_at = self._clock() + self._visibility
-        self._by_receipt[message.receipt] = message
+    def _delivered_dead(self, message: Message) -> DeadLetter:
+        self._deliver(message)
         return DeadLetter(
             message_id=f"message-{message.serial}",
             body=message.body,
