@@ -46,7 +46,7 @@ _WHOLE: Final = ":"
 _IN_MILLISECONDS: Final = ("due_at", "intent_at")
 
 
-_WAITING: Final = frozenset({"gap_key", "due_at", "outstanding_key", "intent_at", "intent_id"})
+_WAITING: Final = frozenset({"gap_key", "due_at", "outstanding_key", "intent_at", "intent_id", "quarantined"})
 """What says that a row waits, and for which job."""
 
 

@@ -4,13 +4,15 @@ Recent windows are compared every night. A window that can no longer change is c
 are kept, and only a full pass reads it again, so that a loss in old Truth is noticed within a week.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any, Final
 
+from parjanya_dagster.control.counters import correct
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.core.belief.signals import Blind
 from parjanya_dagster.core.names import image_id_of_key
@@ -27,12 +29,14 @@ from parjanya_dagster.core.truth.conservation import (
     window_of,
 )
 from parjanya_dagster.core.truth.identity import ImageKey
-from parjanya_dagster.core.truth.row import ImageRow
+from parjanya_dagster.core.truth.row import ImageRow, Lane, Status
 
 CLOSES_AFTER: Final = 2 * WINDOW
 """A window is closed this long after its end: no upload URL of it is valid, no transfer under way."""
 _PAGE: Final = 1000
-_STAMPS_READ: Final = 100_000
+_WAITING_READ: Final = 100_000
+_LONGEST_WAIT: Final = timedelta(days=30)
+"""Rows whose date is still to come wait too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +121,7 @@ def audit_tenant(
         elif found.residue == 0 and now - window.until >= CLOSES_AFTER:
             record_id = f"{tenant_id}#{window.since:%Y-%m-%d}"
             platform.records.put(RecordKind.CONSERVATION, record_id, window_document(found))
+    correct(platform, tenant_id, _waiting(platform, tenant_id))
     audit = TenantAudit(
         tenant_id=tenant_id,
         first=first,
@@ -137,7 +142,7 @@ def audit_intents(platform: Platform) -> IntentAudit:
     the settling time are not asked about.
     """
     now = platform.clock()
-    sent = platform.images.outstanding(sent_before=now - platform.limits.queue_settling, limit=_STAMPS_READ)
+    sent = platform.images.outstanding(sent_before=now - platform.limits.queue_settling, limit=_WAITING_READ)
     queue, dead = platform.queue.depth(), platform.queue.dead_letter_depth()
     messages = None if isinstance(queue, Blind) else queue.value.total
     dead_letters = None if isinstance(dead, Blind) else dead.value.total
@@ -193,6 +198,16 @@ def closed_windows(platform: Platform, tenant_id: str) -> Iterator[WindowAudit]:
         if len(own) < len(page):
             return
         before = page[-1][0]
+
+
+def _waiting(platform: Platform, tenant_id: str) -> Counter[Status]:
+    """Return a tenant's rows that wait, by status: what the indexes name, read consistently."""
+    now = platform.clock()
+    keys = set(platform.images.outstanding(sent_before=now, limit=_WAITING_READ))
+    for lane in Lane:
+        keys.update(platform.images.due_gaps(lane, due_before=now + _LONGEST_WAIT, limit=_WAITING_READ))
+    rows = platform.images.get_many(sorted(key for key in keys if key.tenant_id == tenant_id))
+    return Counter(row.status for row in rows if not row.status.is_settled and not row.quarantined)
 
 
 def _windows(first: Window | None, now: datetime) -> Iterator[Window]:

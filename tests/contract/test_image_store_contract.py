@@ -278,12 +278,14 @@ def test_row_that_settles_leaves_a_stamp_behind_that_landed_since_it_was_read(
 ) -> None:
     """A worker may be faster than the sender's stamp: a settled row is never left in an index."""
     read = created(a_row())
-    assert store.write(read, replace(read, intent_at=LATER, intent_id="intent-1", emissions=1))
+    stamp = {"intent_at": LATER, "intent_id": "intent-1", "emissions": 1, "quarantined": True}
+    assert store.write(read, replace(read, **stamp))
 
     assert store.write(read, advanced(read, Event.SCORED, now=LATER))
 
     settled = store.get(read.key)
     assert settled is not None
     assert (settled.intent_at, settled.intent_id, settled.due_at) == (None, None, None)
+    assert not settled.quarantined
     assert store.outstanding(sent_before=LATER + timedelta(days=1), limit=10) == []
     assert store.due_gaps(Lane.FRESH, due_before=LATER + timedelta(days=1), limit=10) == []

@@ -147,7 +147,7 @@ class FakeImageStore:
 
 
 _NAMES = tuple(field.name for field in fields(ImageRow))
-_WAITING = frozenset({"due_at", "intent_at", "intent_id"})
+_WAITING = frozenset({"due_at", "intent_at", "intent_id", "quarantined"})
 
 
 def _changes(before: ImageRow, after: ImageRow) -> dict[str, Any]:

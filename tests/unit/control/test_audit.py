@@ -12,6 +12,7 @@ from parjanya_dagster.control.audit import (
     closed_windows,
     last_audit,
 )
+from parjanya_dagster.control.counters import Change, counts, note_changes
 from parjanya_dagster.core.errors import UnavailableError
 from parjanya_dagster.core.intent.job import job_for
 from parjanya_dagster.core.names import original_key
@@ -191,3 +192,25 @@ def test_queue_that_cannot_be_read_accounts_for_nothing_and_accuses_nobody(
     audit = audit_intents(world.platform())
 
     assert (audit.unaccounted, audit.samples) == (None, ())
+
+
+def test_audit_corrects_the_counters_of_the_backlog(world: FakePlatform) -> None:
+    """A stream may lose or repeat a record; once a night the counters are told what is so."""
+    world.images.add(
+        row_of(day=10, number=1, status=Status.PENDING_VLM_ENRICHMENT),
+        replace(row_of(day=10, number=2, status=Status.PENDING_VLM_ENRICHMENT), quarantined=True),
+        replace(
+            row_of(day=10, number=3, status=Status.PENDING_UPLOAD),
+            due_at=world.clock() + timedelta(hours=1),
+        ),
+        row_of(day=10, number=4),
+    )
+    note_changes(
+        world.platform(),
+        [Change(key=row_of(day=10, number=9).key, before=None, after=Status.PENDING_VALIDATION)],
+    )
+
+    audit_tenant(world.platform(), TENANT)
+
+    said = +counts(world.platform())[TENANT]
+    assert said == {Status.PENDING_VLM_ENRICHMENT: 1, Status.PENDING_UPLOAD: 1}
