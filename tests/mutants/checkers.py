@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import product
-from typing import Any, Protocol
+from typing import Any, Final, Literal, Protocol
 from uuid import uuid4
 
 import pytest
@@ -19,12 +19,19 @@ from hypothesis import Phase, settings
 from moto import mock_aws
 
 from parjanya_dagster.aws.truth_dynamodb import DynamoImageStore
+from parjanya_dagster.core.errors import ParjanyaError
 from parjanya_dagster.simulation.episode import Episode, play
 from parjanya_dagster.simulation.faults import Fault
 from parjanya_dagster.simulation.sweep import Story, places_of, told
 from tests.contract import test_image_store_contract
 from tests.contract.endpoints import ROOT
 from tests.mutants.stories import told_again
+
+_INDEXES: Final = (("gap", ("gap_key", "due_at")), ("outstanding", ("outstanding_key", "intent_at")))
+_ATTRIBUTES: Final[Mapping[str, Literal["S", "N"]]] = {
+    **dict.fromkeys(("pk", "sk", "gap_key", "outstanding_key"), "S"),
+    **dict.fromkeys(("due_at", "intent_at"), "N"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,12 +210,25 @@ def _an_empty_store() -> dict[str, object]:
     dynamodb, table = ROOT.client("dynamodb"), f"images-{uuid4().hex}"
     dynamodb.create_table(
         TableName=table,
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("pk", "sk")],
+        KeySchema=_key("pk", "sk"),
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": kind} for name, kind in _ATTRIBUTES.items()
+        ],
         BillingMode="PAY_PER_REQUEST",
+        GlobalSecondaryIndexes=[
+            {"IndexName": name, "KeySchema": _key(*keys), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+            for name, keys in _INDEXES
+        ],
     )
     store = DynamoImageStore(dynamodb, table=table)
     return {"store": store, "created": lambda row: store.create(row) and row}
+
+
+def _key(partition: str, sort: str) -> list[Any]:
+    return [
+        {"AttributeName": partition, "KeyType": "HASH"},
+        {"AttributeName": sort, "KeyType": "RANGE"},
+    ]
 
 
 def _parameters_of(test: Callable[..., object]) -> Iterator[dict[str, Any]]:
@@ -241,6 +261,6 @@ def _hurried(test: Any) -> Iterator[None]:  # noqa: ANN401 -- a test, and what H
 
 
 def _is_the_tests_own(error: BaseException) -> bool:
-    """Whether an assertion failed, or a line of a test could not do what it expected to be able to."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return isinstance(error, AssertionError | pytest.fail.Exception) or "/tests/" in frames[-1].filename
+    """Whether an assertion failed, a line of a test could not do what it expects, or the product refused."""
+    is_refusal = isinstance(error, AssertionError | pytest.fail.Exception | ParjanyaError)
+    return is_refusal or "/tests/" in traceback.extract_tb(error.__traceback__)[-1].filename

@@ -328,4 +328,54 @@ MUTANTS: Final = (
         ),
         breaks="test_plan_that_cannot_meet_the_deadline_says_what_gives_way",
     ),
+    Mutant(
+        name="want-of-capacity-blamed-on-the-template",
+        source="incident 6a",
+        story="a region without free instances opens the breaker of a template that is sound",
+        patches=(
+            Branch(
+                where="parjanya_dagster.core.reconcile.capacity_memory:with_boots",
+                before="if each.blames_template and version is not None",
+                after="if each.error and version is not None",
+            ),
+        ),
+        checker=Contract(
+            "unit.core.reconcile.test_capacity_memory",
+            "test_launch_that_failed_for_its_template_counts_as_a_failed_boot",
+        ),
+        breaks="test_launch_that_failed_for_its_template_counts_as_a_failed_boot",
+    ),
+    Mutant(
+        name="falls-back-to-what-fails-too",
+        source="incident 6a; DESIGN 7: the last good version",
+        story="the fleet falls back to a version whose own breaker is open, and forth again",
+        patches=(
+            Branch(
+                where="parjanya_dagster.core.reconcile.boot_breaker:fallback_version",
+                before=" or breaker_of(memory, good, limits).until is not None",
+                after="",
+            ),
+        ),
+        checker=Contract(
+            "unit.core.reconcile.test_capacity_breaker", "test_fallback_is_none_when_no_other_version_boots"
+        ),
+        breaks="test_fallback_is_none_when_no_other_version_boots",
+    ),
+    Mutant(
+        name="nothing-learned",
+        source="DESIGN 7: learned start and throughput",
+        story="the fleet is sized by what the settings say, whatever the boots and drains measured",
+        patches=(
+            Branch(
+                where="parjanya_dagster.core.reconcile.capacity_memory:_estimate",
+                before="if not samples:",
+                after="if True:",
+            ),
+        ),
+        checker=Contract(
+            "unit.core.reconcile.test_capacity_memory",
+            "test_estimate_is_unmoved_by_any_minority_of_odd_samples",
+        ),
+        breaks="test_estimate_is_unmoved_by_any_minority_of_odd_samples",
+    ),
 )

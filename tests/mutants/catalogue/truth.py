@@ -274,4 +274,79 @@ MUTANTS: Final = (
         ),
         breaks="test_bucket_policy_demands_that_nothing_is_overwritten",
     ),
+    Mutant(
+        name="success-cannot-replace-failure",
+        source="DESIGN 3: a success may replace a dead-letter failure",
+        story="a worker that was slow comes back with the verdict, and the image stays failed",
+        patches=(
+            Branch(
+                where="gpu_worker.settle:why_lost",
+                before="return None if replaces_failure else standing(row, generation)",
+                after="return standing(row, generation)",
+            ),
+        ),
+        checker=Contract(
+            "unit.gpu_worker.test_settle", "test_success_when_its_row_failed_meanwhile_replaces_the_failure"
+        ),
+        breaks="test_success_when_its_row_failed_meanwhile_replaces_the_failure",
+    ),
+    Mutant(
+        name="rebuilt-row-starts-at-one",
+        source="DESIGN 3: a rebuilt row takes clock milliseconds",
+        story="a row rebuilt from its object has the generation of the forgotten one: its old jobs match",
+        patches=(
+            Branch(
+                where="parjanya_dagster.control.ingest:row_of_object",
+                before="generation=int(now.timestamp() * 1000),",
+                after="generation=1,",
+            ),
+        ),
+        checker=Contract("unit.control.test_ingest", "test_ingest_of_an_object_without_row_adopts_it"),
+        breaks="test_ingest_of_an_object_without_row_adopts_it",
+    ),
+    Mutant(
+        name="version-not-pinned",
+        source="DESIGN 3: rows pin and readers use `version_id`",
+        story="the original is read as it is now, not as it was when it was validated",
+        patches=(
+            Branch(
+                where="gpu_worker.fetch:_from_original", before=", version_id=job.source_version_id", after=""
+            ),
+        ),
+        checker=Contract(
+            "unit.gpu_worker.test_fetch", "test_original_when_replaced_is_read_at_the_version_of_the_job"
+        ),
+        breaks="test_original_when_replaced_is_read_at_the_version_of_the_job",
+    ),
+    Mutant(
+        name="stamp-overtakes-the-worker",
+        source="DESIGN 3: sparse indexes",
+        story="a stamp that lands after its worker was done stays on the settled row and in the index",
+        patches=(
+            Branch(
+                where="parjanya_dagster.aws.truth_items:head_changes",
+                before="always = _WAITING if moves else frozenset()",
+                after="always = frozenset()",
+            ),
+        ),
+        checker=StoreContract("test_row_that_settles_leaves_a_stamp_behind_that_landed_since_it_was_read"),
+        breaks="test_row_that_settles_leaves_a_stamp_behind_that_landed_since_it_was_read",
+    ),
+    Mutant(
+        name="audit-looks-one-way",
+        source="DESIGN 3: audit in both directions",
+        story="objects are held against rows, and rows whose object is gone are not missed",
+        patches=(
+            Branch(
+                where="parjanya_dagster.core.truth.conservation:audited",
+                before='"without_object": sorted(here - stored),',
+                after='"without_object": [],',
+            ),
+        ),
+        checker=Contract(
+            "unit.core.truth.test_conservation",
+            "test_object_without_row_and_row_without_object_are_both_named",
+        ),
+        breaks="test_object_without_row_and_row_without_object_are_both_named",
+    ),
 )
