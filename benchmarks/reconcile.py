@@ -1,9 +1,9 @@
 """Reconciliation at scale: own CPU, requests and memory, by rows and by gaps.
 
-    python benchmarks/reconcile.py [--json FILE] [--rows 10000,100000,1000000] [--gaps 1000,100000]
+    PYTHONPATH=. python benchmarks/reconcile.py [--json FILE] [--only memory,plan,local]
 
-Prints Markdown tables; docs/benchmarks.md says how to read them. Nothing here is asserted: a machine's speed
-is no property of the product. Budgets: DESIGN section 14.
+Prints Markdown tables; docs/benchmarks.md says how to read them. Nothing is asserted of time: a machine's
+speed is no property of the product. Budgets: DESIGN section 14.
 """
 
 import argparse
@@ -11,6 +11,10 @@ import json
 from pathlib import Path
 
 from reconcile_in_memory import measure_in_memory
+from reconcile_local import measure_on_endpoints
+from reconcile_plan import measure_plan
+
+PARTS = ("memory", "plan", "local")
 
 
 def main() -> None:
@@ -18,13 +22,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rows", type=_numbers, default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--gaps", type=_numbers, default=[1_000, 100_000])
+    parser.add_argument("--only", type=lambda text: text.split(","), default=PARTS, help="parts to measure")
+    parser.add_argument("--rows", type=_numbers, default=[10_000, 100_000, 1_000_000], help="in memory")
+    parser.add_argument("--gaps", type=_numbers, default=[1_000, 100_000], help="in memory")
+    parser.add_argument(
+        "--snapshots", type=_numbers, default=[1_000, 10_000, 100_000], help="for the plan alone"
+    )
+    parser.add_argument("--local-rows", type=int, default=100_000, help="on the local endpoints")
+    parser.add_argument("--local-gaps", type=_numbers, default=[1_000, 10_000], help="on the local endpoints")
     parser.add_argument("--json", type=Path, help="write the tables as a document, too")
     arguments = parser.parse_args()
-    tables = measure_in_memory(arguments.rows, arguments.gaps)
+    parts = {
+        "memory": lambda: measure_in_memory(arguments.rows, arguments.gaps),
+        "plan": lambda: measure_plan(arguments.snapshots),
+        "local": lambda: measure_on_endpoints(arguments.local_rows, arguments.local_gaps),
+    }
+    tables = [table for part in arguments.only for table in parts[part]()]
     for table in tables:
-        print(table.markdown(), flush=True)
+        print(table.markdown())
     if arguments.json:
         document = {table.title: list(table.rows) for table in tables}
         arguments.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
