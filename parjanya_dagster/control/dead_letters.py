@@ -21,9 +21,13 @@ from parjanya_dagster.core.reconcile.dead_letters import (
 )
 from parjanya_dagster.core.reconcile.snapshot import FoundLetter
 from parjanya_dagster.core.records import RecordKind
+from parjanya_dagster.core.truth.identity import image_key_from
 
 _KEPT: Final = timedelta(days=90)
-"""How long a record is kept that nobody needs to look at."""
+"""How long a record is kept that nobody needs to look at, or that settles with its image.
+
+A job that was returned waits in its row: if that waits still, it is found without the letter.
+"""
 _READ: Final = 1000
 
 
@@ -42,9 +46,18 @@ def settle_dead_letter(platform: Platform, action: SettleDeadLetter) -> Ruling:
 
 
 def open_dead_letters(platform: Platform) -> list[DeadLetterRecord]:
-    """Return dead letters that somebody should look at, newest first, among the newest 1,000 records."""
+    """Return dead letters that somebody should look at, newest first, among the newest 1,000 records.
+
+    One whose image went on meanwhile is none: that follows from the rows, whoever moved them.
+
+    Raises:
+        EdgeError: records or rows cannot be read.
+    """
     found = platform.records.newest(RecordKind.DEAD_LETTER, limit=_READ)
-    return [record for _, document in found if (record := record_from(document)).is_open]
+    letters = [record for _, document in found if (record := record_from(document)).is_open]
+    keys = sorted({image_key_from(each.image) for each in letters if each.image})
+    rows = {str(row.key): row for row in platform.images.get_many(keys)} if keys else {}
+    return [each for each in letters if not each.is_overtaken(rows.get(each.image or ""))]
 
 
 def acknowledge(platform: Platform, record_id: str, by: str) -> DeadLetterRecord:
@@ -86,4 +99,5 @@ def _ruled_again(platform: Platform, action: SettleDeadLetter) -> SettleDeadLett
 
 
 def _expiry(record: DeadLetterRecord) -> datetime | None:
-    return None if record.is_open else record.found_at + _KEPT
+    settles_itself = record.ruling is Ruling.RETURNED or not record.is_open
+    return record.found_at + _KEPT if settles_itself else None

@@ -56,8 +56,19 @@ class DeadLetterRecord:
 
     @property
     def is_open(self) -> bool:
-        """Somebody should look at it."""
+        """Somebody should look at it, unless its image went on meanwhile."""
         return self.acknowledged_by is None and self.ruling not in _NEEDS_NOBODY
+
+    def is_overtaken(self, row: ImageRow | None) -> bool:
+        """Whether its image went on: a returned job came to an outcome, a failed one was asked anew.
+
+        Args:
+            row: the image's; a row that is missing has gone nowhere.
+        """
+        if row is None or self.generation is None:
+            return False
+        ended = row.generation if row.status.is_settled else row.decided_generation or 0
+        return ended >= self.generation + (self.ruling is not Ruling.RETURNED)
 
 
 def ruled(found: FoundLetter, limits: Limits) -> SettleDeadLetter:

@@ -215,3 +215,27 @@ def test_letter_acknowledged_by_two_at_once_belongs_to_the_first() -> None:
     world.records.replace = raced  # type: ignore[method-assign]  # the interleaving that no fake can be asked for
 
     assert acknowledge(platform, letter.record_id, "ada").acknowledged_by == "bob"
+
+
+def test_letter_that_was_returned_settles_with_its_image() -> None:
+    """A job that came back and was scored is healthy: nobody is asked to look at what it went through."""
+    world = a_world_with_a_dead_letter()
+    platform = world.platform()
+    reconcile_world(platform)
+    assert len(open_dead_letters(platform)) == 1
+
+    before = the_row(world)
+    platform.images.write(before, replace(before, status=Status.ENRICHED, due_at=None))
+    writes = list(world.calls.writes)
+
+    assert open_dead_letters(platform) == open_dead_letters(platform) == []
+    assert world.calls.writes == writes, "who only looks changes nothing"
+
+
+def test_letter_that_speaks_against_its_image_stays_until_somebody_has_seen_it() -> None:
+    """A failure is an outcome too, and exactly the one to look at."""
+    world = a_world_with_a_dead_letter(attempts=2)
+
+    reconcile_world(world.platform())
+
+    assert [each.ruling for each in open_dead_letters(world.platform())] == [Ruling.FAILED]

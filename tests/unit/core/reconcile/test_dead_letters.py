@@ -169,3 +169,35 @@ def test_record_survives_its_document_and_sorts_by_time_of_sending() -> None:
 def test_record_of_what_needs_nobody_is_closed_from_the_start() -> None:
     """A duplicate is no work for a person."""
     assert not record_of(ruled(found(None), LIMITS), now=NOON).is_open
+
+
+@pytest.mark.parametrize(
+    ("ruling", "row", "overtaken"),
+    [
+        (Ruling.RETURNED, a_row(), False),
+        (Ruling.RETURNED, a_row(status=Status.ENRICHED), True),
+        (Ruling.RETURNED, a_row(status=Status.VLM_FAILED), True),
+        (Ruling.RETURNED, a_row(generation=2), False),
+        (Ruling.RETURNED, a_row(generation=2, decided_generation=1), True),
+        (Ruling.RETURNED, a_row(status=Status.ENRICHED, generation=2), True),
+        (Ruling.RETURNED, None, False),
+        (Ruling.FAILED, a_row(status=Status.VLM_FAILED), False),
+        (Ruling.FAILED, a_row(status=Status.ENRICHED), False),
+        (Ruling.FAILED, a_row(generation=2), False),
+        (Ruling.FAILED, a_row(status=Status.ENRICHED, generation=2), True),
+    ],
+)
+def test_letter_is_overtaken_when_its_image_came_to_an_outcome(
+    ruling: Ruling, row: ImageRow | None, *, overtaken: bool
+) -> None:
+    """A return is over with any outcome of its generation; a failure stays until a later generation ends."""
+    record = replace(record_of(ruled(found(waiting()), LIMITS), now=NOON), ruling=ruling)
+
+    assert record.is_overtaken(row) is overtaken
+
+
+def test_letter_that_is_no_job_is_overtaken_by_nothing() -> None:
+    """No image can speak for it."""
+    action = ruled(FoundLetter(letter=a_letter("?"), fault="not a job"), LIMITS)
+
+    assert not record_of(action, now=NOON).is_overtaken(a_row(status=Status.ENRICHED))
