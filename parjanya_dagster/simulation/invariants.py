@@ -5,7 +5,7 @@ cost that does not grow with the world.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,6 +46,7 @@ class Watch:
 
     Args:
         rows: the heads as stored.
+        evidence: returns the names of what an image has beside its head, e.g. `result#1-first`.
         when: returns steps and virtual seconds so far.
         max_instances: what desired capacity may never exceed.
     """
@@ -54,6 +55,7 @@ class Watch:
         self,
         names: Names,
         rows: dict[ImageKey, ImageRow],
+        evidence: Callable[[ImageKey], Sequence[str]],
         when: Callable[[], tuple[int, float]],
         *,
         max_instances: int,
@@ -62,6 +64,7 @@ class Watch:
         self.transitions: Counter[str] = Counter()
         self._names = names
         self._rows = rows
+        self._evidence = evidence
         self._when = when
         self._max_instances = max_instances
         self._sent: set[str] = set()
@@ -136,6 +139,8 @@ class Watch:
                 "no write from an older generation takes effect",
                 f"{row.key}: a result of generation {generation} was named in {row.generation}",
             )
+        if f"result#{row.result_id}" not in self._evidence(row.key):
+            self.report("a head names a result that is there", f"{row.key} names {row.result_id}")
         known = self._named.setdefault((row.key, row.generation), row.result_id or "")
         if known != row.result_id:
             self.report("a generation is completed once", f"{row.key}: {known}, then {row.result_id}")

@@ -68,6 +68,7 @@ class World:
         self.watch = Watch(
             self.fakes.names,
             self.fakes.images.rows,
+            self.fakes.images.evidence_of,
             lambda: (self.kernel.steps, self.kernel.now_ms / 1000),
             max_instances=self.fakes.capacity.max_instances,
         )

@@ -304,10 +304,9 @@ MUTANTS: Final = (
             ),
         ),
         checker=Contract(
-            "incidents.test_incident_8_dead_letters",
-            "test_incident_8_when_dead_letters_are_named_by_guilt_and_acknowledged",
+            "unit.control.test_dead_letters", "test_letter_with_evidence_fails_the_image_before_it_is_deleted"
         ),
-        breaks="test_incident_8_when_dead_letters_are_named_by_guilt_and_acknowledged",
+        breaks="test_letter_with_evidence_fails_the_image_before_it_is_deleted",
     ),
     Mutant(
         name="infrastructure-counts-as-poison",
