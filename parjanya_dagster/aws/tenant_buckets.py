@@ -57,6 +57,15 @@ class S3TenantBuckets:
                 self._client.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tag_set})
         return bucket
 
+    def existing(self) -> list[str]:
+        """See `TenantBuckets`."""
+        listing = self._client.get_paginator("list_buckets")
+        with translated("listing the tenants' buckets"):
+            pages = listing.paginate(Prefix=self._names.uploads_buckets)
+            found = [bucket.get("Name", "") for page in pages for bucket in page.get("Buckets", [])]
+        # asked again by name: not every implementation knows the prefix
+        return sorted(tenant for bucket in found if (tenant := self._names.tenant_of_bucket(bucket)))
+
     def _configured_digest(self, bucket: str) -> str | None:
         try:
             answer = self._client.get_bucket_tagging(Bucket=bucket)

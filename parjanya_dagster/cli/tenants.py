@@ -42,7 +42,10 @@ def tenant_add(name: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="A JSON list of names.")
 def tenant_list(*, as_json: bool) -> None:
     """List the registered tenants."""
-    names = connect(load_home()).control.tenants()
+    platform = connect(load_home())
+    names = platform.control.tenants()
+    for name in sorted(set(platform.buckets.existing()) - set(names)):
+        click.echo(f"{name} has a bucket and is not registered: parjanya tenant add {name}", err=True)
     if as_json:
         click.echo(json.dumps(names))
     elif names:

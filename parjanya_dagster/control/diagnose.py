@@ -59,7 +59,7 @@ def observe_evidence(platform: Platform) -> Evidence:
         steps=platform.steps.open_steps(),
         heartbeats=_read(platform, "heartbeats", platform.control.heartbeats),
         registry=registry,
-        traces=_read(platform, "backlog counters", lambda: _traces(platform)),
+        traces=_read(platform, "backlog counters and buckets", lambda: _traces(platform)),
         boots=_read(platform, "boots", lambda: _boots(platform)),
         pulses=_read(platform, "pulses", lambda: _pulses(platform)),
         dead_letters=_read(platform, "dead-letter records", lambda: tuple(open_dead_letters(platform))),
@@ -133,8 +133,12 @@ def _sources(platform: Platform, rows: Reading[Rows] | Blind) -> TenantSources:
 
 
 def _traces(platform: Platform) -> Mapping[str, str]:
+    """Return where each tenant left something; what was counted says more than a bucket."""
     counters = platform.records.newest(RecordKind.BACKLOG, limit=RECORDS_READ)
-    return {record_id.partition("#")[0]: f"backlog counter {record_id}" for record_id, _ in counters}
+    return {
+        tenant_id: f"bucket {platform.names.uploads_bucket(tenant_id)}"
+        for tenant_id in platform.buckets.existing()
+    } | {record_id.partition("#")[0]: f"backlog counter {record_id}" for record_id, _ in counters}
 
 
 def _boots(platform: Platform) -> tuple[Boot, ...]:

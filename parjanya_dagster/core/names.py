@@ -66,15 +66,19 @@ class Names:
         """Platform bucket: compute logs, Parquet, reports."""
         return f"{self.prefix}-{self.account}-artifacts"
 
+    @property
+    def uploads_buckets(self) -> str:
+        """What the names of every tenant's bucket begin with, and no other's."""
+        return f"{self.prefix}-{self.account}-t-"
+
     def uploads_bucket(self, tenant_id: str) -> str:
         """Bucket of one tenant's originals and previews."""
-        return f"{self.prefix}-{self.account}-t-{checked_tenant(tenant_id)}"
+        return f"{self.uploads_buckets}{checked_tenant(tenant_id)}"
 
     def tenant_of_bucket(self, bucket: str) -> str | None:
         """Return the tenant a bucket belongs to, or None for a bucket that is not a tenant's."""
-        stem = f"{self.prefix}-{self.account}-t-"
-        tenant_id = bucket.removeprefix(stem)
-        is_ours = bucket.startswith(stem) and TENANT_PATTERN.fullmatch(tenant_id)
+        tenant_id = bucket.removeprefix(self.uploads_buckets)
+        is_ours = bucket.startswith(self.uploads_buckets) and TENANT_PATTERN.fullmatch(tenant_id)
         return tenant_id if is_ours else None
 
     def owns_bucket(self, bucket: str) -> bool:

@@ -203,6 +203,14 @@ class TenantBuckets(Protocol):
         """Create and configure the tenant's bucket where needed; return its name."""
         ...
 
+    def existing(self) -> list[str]:
+        """Return tenants that have a bucket, sorted, registered or not; for reports, never periodically.
+
+        Raises:
+            EdgeError: the buckets cannot be listed.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:

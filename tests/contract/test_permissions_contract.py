@@ -49,6 +49,7 @@ def test_operator_may_onboard_and_upload(deployed_aws: DeployedAws, tenant_id: s
 
     bucket = buckets.ensure(tenant_id)
     buckets.ensure(tenant_id)
+    assert tenant_id in buckets.existing()
     # outside `originals/{uuid}/`, so that ingest has no business with it
     signed = objects.presign_put(
         bucket,

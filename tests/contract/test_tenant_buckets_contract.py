@@ -8,11 +8,13 @@ from collections.abc import Callable
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 from mypy_boto3_s3 import S3Client
 
 from parjanya_dagster.aws.clients import AwsClients
 from parjanya_dagster.aws.tenant_buckets import S3TenantBuckets
 from parjanya_dagster.aws.truth_s3 import S3ObjectStore
+from parjanya_dagster.core.names import Names
 from parjanya_dagster.core.ports import TenantBuckets
 from parjanya_dagster.simulation.fakes.objects import FakeTenantBuckets
 from tests.contract.endpoints import ROOT, Endpoint, http_put
@@ -68,6 +70,34 @@ def test_bucket_of_a_tenant_is_named_after_it_and_made_once(
 
     assert buckets.ensure(tenant_id) == f"parjanya-contract-000000000000-t-{tenant_id}"
     assert buckets.ensure(tenant_id) == f"parjanya-contract-000000000000-t-{tenant_id}"
+
+
+def test_tenants_with_a_bucket_are_told_by_its_name(endpoint: Endpoint | None) -> None:
+    """Whoever lost their marker may have nothing else left; buckets of other deployments do not count."""
+    names = endpoint.names if endpoint else Names(prefix="parjanya-contract", account="000000000000")
+    buckets: TenantBuckets = buckets_of(endpoint) if endpoint else FakeTenantBuckets(names)
+    others = {tenant for tenant in buckets.existing() if not tenant.startswith("told-")}
+    if endpoint:
+        for foreign in (f"{names.prefix}2-{names.account}-t-acme", names.artifacts_bucket):
+            endpoint.clients.s3.create_bucket(Bucket=foreign)
+
+    for tenant in ("told-b", "told-a"):
+        buckets.ensure(tenant)
+
+    assert buckets.existing() == sorted({"told-a", "told-b"} | others)
+
+
+def test_tenants_beyond_one_page_are_told_too(contract_aws: Endpoint) -> None:
+    """An account may have 10,000 buckets and more, and S3 tells them in pages."""
+    names, s3 = contract_aws.names, AwsClients(region="us-east-1", endpoint_url=None, session=ROOT).s3
+    stubbed, asked = Stubber(s3), {"Prefix": names.uploads_buckets}
+    first = {"Buckets": [{"Name": names.uploads_bucket("beta")}], "ContinuationToken": "on"}
+    stubbed.add_response("list_buckets", first, asked)
+    second = {"Buckets": [{"Name": names.uploads_bucket("acme")}]}
+    stubbed.add_response("list_buckets", second, {**asked, "ContinuationToken": "on"})
+
+    with stubbed:
+        assert S3TenantBuckets(s3, names=names, origins=()).existing() == ["acme", "beta"]
 
 
 def test_bucket_is_private_versioned_and_tells_eventbridge(contract_aws: Endpoint, tenant_id: str) -> None:

@@ -70,7 +70,7 @@ def test_page_names_no_other_tenant(world: FakePlatform) -> None:
 
     page = signed_in(world, "curator").get("/diagnose").text
 
-    assert "1 tenant with images and no registry marker: another tenant" in page
+    assert "1 tenant with a bucket or images and no registry marker: another tenant" in page
     assert "brave" not in page
     assert key.image_id not in page
 

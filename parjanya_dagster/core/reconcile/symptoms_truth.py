@@ -8,7 +8,7 @@ from parjanya_dagster.core.reconcile.wording import counted, facts, lasting, sam
 
 
 def marker_missing(evidence: Evidence, patience: Patience, now: datetime) -> Finding | None:
-    """A tenant has images and no marker: whatever goes by the registry passes it over (incident 5)."""
+    """A tenant left traces and no marker: whatever goes by the registry passes it over (incident 5)."""
     del patience, now
     registry = value_of(evidence.registry)
     if registry is None:
@@ -19,7 +19,7 @@ def marker_missing(evidence: Evidence, patience: Patience, now: datetime) -> Fin
     names = ", ".join(sorted(missing))
     return Finding(
         kind=Kind.MARKER_MISSING,
-        summary=f"{counted(len(missing), 'tenant')} with images and no registry marker: {names}",
+        summary=f"{counted(len(missing), 'tenant')} with a bucket or images and no registry marker: {names}",
         evidence=facts(
             *(f"{tenant}: {where}" for tenant, where in sorted(missing.items())),
             samples_of(registry, of="registered:") or "registered: nobody",

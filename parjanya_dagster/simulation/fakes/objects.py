@@ -203,3 +203,10 @@ class FakeTenantBuckets:
             if bucket not in self.created:
                 self.created.append(bucket)
             return bucket
+
+    def existing(self) -> list[str]:
+        """See `TenantBuckets`."""
+        with self._calls("buckets.existing"):
+            return sorted(
+                tenant for bucket in self.created if (tenant := self._names.tenant_of_bucket(bucket))
+            )

@@ -145,3 +145,23 @@ def test_a_tenant_that_left_only_a_counter_is_missed_by_its_marker(world: FakePl
 
     assert finding.kind is Kind.MARKER_MISSING
     assert "lonely: backlog counter lonely#2" in finding.evidence
+
+
+def test_a_tenant_that_left_only_its_bucket_is_missed_by_its_marker(world: FakePlatform) -> None:
+    """Incident 5 before anything was uploaded, or after everything was erased: the bucket's name tells."""
+    bucket = world.buckets.ensure("lonely")
+
+    (finding,) = diagnosis_of(world.platform())
+
+    assert finding.kind is Kind.MARKER_MISSING
+    assert f"lonely: bucket {bucket}" in finding.evidence
+
+
+def test_buckets_that_cannot_be_listed_are_named_and_hide_no_row(world: FakePlatform) -> None:
+    """Whoever may not list buckets is told so, and is still told of tenants with rows."""
+    world.calls.fail("buckets.existing", DeniedError("s3:ListAllMyBuckets"))
+
+    findings = diagnosis_of(world.platform())
+
+    assert [finding.kind for finding in findings] == [Kind.BLIND]
+    assert "s3:ListAllMyBuckets" in " ".join(findings[0].evidence)
