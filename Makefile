@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run-$(shell cksum < requirements/run.lock | cut -d' ' -f1)
 DEV_STAMP := $(VENV)/.installed-dev-$(shell cksum < requirements/dev.lock | cut -d' ' -f1)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+MEASURED := tests/unit tests/properties tests/incidents tests/compat
 
-.PHONY: demo test check up down setup setup-dev lock
+.PHONY: demo test coverage check up down setup setup-dev lock
 
 demo: setup  ## Score sample photos (or PHOTOS=DIR) on this machine; EXIT=1 ends by itself, DAGSTER=0 without Dagster
 	$(BIN)/parjanya demo $(if $(PHOTOS),--photos "$(patsubst ~/%,$(HOME)/%,$(PHOTOS))") $(if $(EXIT),--exit) $(if $(filter 0,$(DAGSTER)),--no-dagster)
@@ -18,8 +19,12 @@ up: setup  ## Start everything and leave it running
 down: setup  ## Stop everything; state is kept
 	$(BIN)/parjanya down
 
-test: setup-dev  ## Run every test
-	$(BIN)/python -m pytest
+test: setup-dev  ## Run every test once, in two parts: only the fast ones are slowed down by counting branches
+	$(BIN)/python -m pytest $(MEASURED) --cov --cov-report=
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(MEASURED))
+
+coverage: setup-dev  ## Fail unless the tests reached every branch of core and control in the last `make test`
+	$(BIN)/coverage report --fail-under=100
 
 check: setup-dev  ## Run every gate that CI runs before the tests
 	$(BIN)/ruff format --check .

@@ -36,30 +36,3 @@ class FingerprintParts:
         """The fingerprint: sha256 over the canonical JSON of the parts, 64 hex digits."""
         canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
-
-    def differences(self, other: "FingerprintParts") -> dict[str, tuple[str, str]]:
-        """Return part → (ours, theirs) where two fingerprints differ."""
-        ours, theirs = asdict(self), asdict(other)
-        return {name: (ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]}
-
-
-def fingerprint(
-    *,
-    weights: str,
-    prompt_pack: str,
-    decode_path: str,
-    bucket: str,
-    dtype: str,
-    engine: str,
-    hardware: str,
-) -> str:
-    """Return the digest of the parts; see `FingerprintParts`."""
-    return FingerprintParts(
-        weights=weights,
-        prompt_pack=prompt_pack,
-        decode_path=decode_path,
-        bucket=bucket,
-        dtype=dtype,
-        engine=engine,
-        hardware=hardware,
-    ).digest

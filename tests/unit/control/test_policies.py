@@ -41,6 +41,20 @@ def test_policy_in_force_is_read_again_after_a_while() -> None:
     assert policy.current().policy.version == "v2"
 
 
+def test_policy_in_force_that_is_still_the_same_is_not_compiled_again() -> None:
+    """Most of the time nothing was published: then the look costs one small read, and no compilation."""
+    world = a_fake_platform()
+    platform = world.platform()
+    publish_policy(platform, shipped_policy().canonical)
+    policy = PolicyInForce(platform)
+    compiled = policy.current()
+    world.clock.advance(seconds=31)
+    world.calls.clear()
+
+    assert policy.current() is compiled
+    assert world.calls.names == ["control.published_policy"]
+
+
 def test_policy_that_was_never_published_is_named() -> None:
     """No verdict without a policy, and the error says what to do."""
     platform = a_fake_platform().platform()

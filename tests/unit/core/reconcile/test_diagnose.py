@@ -1,12 +1,13 @@
 """The diagnosis as a whole: one finding per fault, none for health, nothing out of blindness."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from parjanya_dagster.core.belief.boot import BootStage
 from parjanya_dagster.core.reconcile.diagnose import SYMPTOMS
-from parjanya_dagster.core.reconcile.evidence import Evidence
+from parjanya_dagster.core.reconcile.evidence import Evidence, Residue
 from parjanya_dagster.core.reconcile.findings import (
     EXPLANATIONS,
     PLACES,
@@ -19,6 +20,7 @@ from tests.builders import NOON, a_key, a_queue, a_row, an_original
 from tests.evidence_builders import (
     LONG_AGO,
     a_boot,
+    a_dead_letter,
     a_group,
     a_missed_row,
     a_pulse,
@@ -204,3 +206,33 @@ def test_silence_of_one_plane_explains_nothing_that_the_other_would_repair() -> 
 
     assert kinds(one) == [Kind.PLANE_SILENT, Kind.NO_INTENT]
     assert kinds(both) == [Kind.NOBODY_LOOKS]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"registry": read(("other",))},
+        {"traces": read({"other": "backlog counter"})},
+        {"gaps": (a_row(tenant_id="other"),)},
+        {"outstanding": (a_row(tenant_id="other"),)},
+        {"newest": (a_row(tenant_id="other"),)},
+        {"dead_letters": read((a_dead_letter(image="other#image"),))},
+        {"residues": read((Residue(tenant_id="other", count=1, samples=(), at=NOON),))},
+    ],
+)
+def test_evidence_knows_every_tenant_it_speaks_of(where: dict[str, Any]) -> None:
+    """Whoever may see one tenant's findings alone is kept from the others, wherever they are named."""
+    assert "other" in some_evidence(**where).tenants
+
+
+def test_evidence_of_nothing_readable_speaks_of_nobody() -> None:
+    """A message that is no job belongs to no tenant, and what is unreadable names none."""
+    unreadable = some_evidence(
+        rows=denied(),
+        registry=denied(),
+        traces=denied(),
+        residues=denied(),
+        dead_letters=read((a_dead_letter(image=None),)),
+    )
+
+    assert unreadable.tenants == frozenset()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parjanya_dagster.core.execution.fingerprint import FingerprintParts, fingerprint
+from parjanya_dagster.core.execution.fingerprint import FingerprintParts
 from parjanya_dagster.core.truth.answers import Answer, Answers, InvalidAnswerError
 
 RATING = {"bad": 0.0, "poor": 0.25, "fair": 0.5, "good": 0.75, "excellent": 1.0}
@@ -139,16 +139,16 @@ def test_answers_filed_under_another_question_are_refused() -> None:
 
 
 @pytest.mark.parametrize("part", sorted(PARTS))
-def test_fingerprint_when_one_part_differs_differs_and_names_it(part: str) -> None:
+def test_fingerprint_when_one_part_differs_differs(part: str) -> None:
     """Answers from two decode paths or two dtypes are never taken for each other."""
     ours = FingerprintParts(**PARTS)
     theirs = FingerprintParts(**{**PARTS, part: "other"})
 
-    assert fingerprint(**PARTS) == ours.digest
     assert ours.digest != theirs.digest
-    assert ours.differences(theirs) == {part: (PARTS[part], "other")}
 
 
 def test_fingerprint_is_the_same_on_every_machine_for_ever() -> None:
     """Stored fingerprints must still match after an upgrade of everything else."""
-    assert fingerprint(**PARTS) == "b5021542015b2fb3446ccfaab13696cf66e6622f2b318032d6fe5ca4fb74e65b"
+    assert (
+        FingerprintParts(**PARTS).digest == "b5021542015b2fb3446ccfaab13696cf66e6622f2b318032d6fe5ca4fb74e65b"
+    )
