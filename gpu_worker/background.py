@@ -4,20 +4,19 @@ Named to the agent as `--between-steps gpu_worker.background:between_steps`. Dag
 that waited `headless_after_s` count, so a run that is being launched finds its work still there.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from gpu_worker.drain import drain, never
+from gpu_worker.drain import drain
 from gpu_worker.headless import log_drained, work_is_visible
 from gpu_worker.limits import worker_limits
-from gpu_worker.membership import await_service, metadata_of, template_version
+from gpu_worker.membership import boot_hook_of, member_from_environment, standing_now, template_version
 from gpu_worker.score import Scorer, warm_scorer
 from gpu_worker.settings import WorkerSettings, load_worker_settings
 from gpu_worker.vitals import Vitals
-from parjanya_dagster.asg_executor.instance import InstanceMetadata, read_identity
+from parjanya_dagster.asg_executor.instance import Standing
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.core.belief.boot import BootStage
 from parjanya_dagster.core.errors import EdgeError
@@ -46,7 +45,11 @@ class BetweenSteps:
     vitals: Vitals
 
     def run(self, should_stop: Callable[[], bool]) -> bool:
-        """Drain while there is work and `should_stop()` is False; return whether anything was settled."""
+        """Drain while there is work and `should_stop()` is False; return whether anything was settled.
+
+        The agent calls it from the moment on that the instance is in service.
+        """
+        self.vitals.enter_service()
         if not self.wanted():
             return False
         report = drain(
@@ -76,27 +79,28 @@ class BetweenSteps:
 
 
 def between_steps() -> BetweenSteps:
-    """Return the background work of this process, from the environment, once the instance may work.
+    """Return the background work of this process, from the environment, once it is loaded.
 
-    Until then the agent has no child that is ready, and so takes no step either.
+    The agent answers the boot hook when this returns, and abandons the instance when it raises.
 
     Raises:
         ConfigError: settings are invalid, or there is no such engine or pack.
     """
     settings, own = load_settings(), load_worker_settings()
-    identity = read_identity(os.environ, InstanceMetadata())
-    configure_logging(instance_id=identity.instance_id)
-    platform, metadata = platform_from(settings, plane="worker"), metadata_of(os.environ, identity)
-    vitals = Vitals(platform, instance_id=identity.instance_id, template_version=template_version(metadata))
+    member = member_from_environment(settings.region)
+    instance_id = member.identity.instance_id
+    configure_logging(instance_id=instance_id)
+    platform = platform_from(settings, plane="worker")
+    vitals = Vitals(platform, instance_id=instance_id, template_version=template_version(member))
     with vitals.booting(BootStage.LOADING):
         scorer = warm_scorer(settings.engine, pack_id=own.pack)
-    await_service(metadata, vitals, should_leave=never)
-    vitals.start()
+    if standing_now(boot_hook_of(member, prefix=settings.prefix)) is Standing.WARMING:
+        vitals.reach(BootStage.WARMING)
     return BetweenSteps(
         platform=platform,
         scorer=scorer,
         settings=own,
         patience=timedelta(seconds=settings.headless_after_s),
-        instance_id=identity.instance_id,
+        instance_id=instance_id,
         vitals=vitals,
     )

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from gpu_worker.drain import DrainReport, drain
 from gpu_worker.limits import worker_limits
@@ -32,6 +32,31 @@ class Member(Protocol):
         """Allow scale-in to choose it."""
 
 
+class Service(Protocol):
+    """Whether the worker may receive: its group counts on the instance."""
+
+    def enter(self) -> bool:
+        """Wait until it may; False when it must leave."""
+
+    def has_ended(self) -> bool:
+        """Whether it may not any more; asked often, so it looks only now and then."""
+
+
+class AlwaysInService:
+    """The service of a worker whose machine no group prepares."""
+
+    def enter(self) -> bool:
+        """See `Service`."""
+        return True
+
+    def has_ended(self) -> bool:
+        """See `Service`."""
+        return False
+
+
+_ALWAYS: Final = AlwaysInService()
+
+
 def run_headless(
     platform: Platform,
     scorer: Scorer,
@@ -41,12 +66,14 @@ def run_headless(
     instance_id: str,
     vitals: Vitals,
     should_leave: Callable[[], bool],
+    service: Service = _ALWAYS,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
     """Drain whenever there is work and watch in between, until `should_leave`; call it on the main thread.
 
     Args:
         vitals: told of what every drain does.
+        service: entered before anything is received.
         pause: waits that many seconds.
     """
     drain_once = partial(
@@ -64,6 +91,7 @@ def run_headless(
         drain_once,
         member=member,
         vitals=vitals,
+        service=service,
         should_leave=should_leave,
         pause=pause,
         watch_every_s=settings.watch_every_s,
@@ -79,6 +107,7 @@ def serve(
     should_leave: Callable[[], bool],
     pause: Callable[[float], None],
     watch_every_s: float,
+    service: Service = _ALWAYS,
 ) -> None:
     """Drain under protection and watch without it, in turns; the simulator brings a drain of its own.
 
@@ -86,14 +115,14 @@ def serve(
         drain_once: scores what the queue holds until it idles or must leave.
     """
     while not should_leave():
-        if not _is_ours(member):
+        if not (service.enter() and _is_ours(member)):
             log.info("instance_is_leaving")
             return
         report = drain_once()
         log_drained(report)
         vitals.idle("watching")
         if not should_leave():
-            _watch(platform, member, should_leave, pause, watch_every_s)
+            _watch(platform, member, lambda: should_leave() or service.has_ended(), pause, watch_every_s)
 
 
 def work_is_visible(platform: Platform) -> bool:
@@ -135,14 +164,14 @@ def _is_ours(member: Member) -> bool:
 def _watch(
     platform: Platform,
     member: Member,
-    should_leave: Callable[[], bool],
+    should_stop: Callable[[], bool],
     pause: Callable[[float], None],
     every_s: float,
 ) -> None:
-    """Offer the instance up until the group has heard it; return when there is work or it must leave."""
+    """Offer the instance up until the group has heard it; return when there is work or it is to stop."""
     is_offered = _is_offered(member)
     log.info("worker_idle")
-    while not should_leave() and not work_is_visible(platform):
+    while not should_stop() and not work_is_visible(platform):
         is_offered = is_offered or _is_offered(member)
         pause(every_s)
 

@@ -11,15 +11,15 @@ from typing import Final
 from gpu_worker.headless import run_headless
 from gpu_worker.membership import (
     Departure,
-    await_service,
+    GroupService,
+    boot_hook_of,
+    booting,
     member_from_environment,
-    metadata_of,
     template_version,
 )
 from gpu_worker.score import warm_scorer
 from gpu_worker.settings import load_worker_settings
 from gpu_worker.vitals import Vitals
-from parjanya_dagster.core.belief.boot import BootStage
 from parjanya_dagster.core.errors import ConfigError
 from parjanya_dagster.settings import load_settings
 from parjanya_dagster.telemetry import configure_logging
@@ -78,13 +78,11 @@ def _headless() -> int:
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
     platform = platform_from(settings, plane="worker")
-    metadata = metadata_of(os.environ, member.identity)
-    vitals = Vitals(platform, instance_id=instance_id, template_version=template_version(metadata))
-    with vitals.booting(BootStage.LOADING):
+    hook = boot_hook_of(member, prefix=settings.prefix)
+    vitals = Vitals(platform, instance_id=instance_id, template_version=template_version(member))
+    with booting(hook, vitals):
         scorer = warm_scorer(settings.engine, pack_id=own.pack)
-    await_service(metadata, vitals, should_leave=departure.is_due)
     log.info("worker_started", extra={"engine": settings.engine, "pack": own.pack})
-    vitals.start()
     run_headless(
         platform,
         scorer,
@@ -92,6 +90,7 @@ def _headless() -> int:
         member=member,
         instance_id=instance_id,
         vitals=vitals,
+        service=GroupService(hook=hook, vitals=vitals, should_leave=departure.is_due),
         should_leave=departure.is_due,
     )
     log.info("worker_left", extra={"reason": departure.reason})

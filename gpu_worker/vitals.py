@@ -55,9 +55,19 @@ class Vitals:
         self._lock = Lock()
         self._changed = Flag()
         self._ended = Flag()
+        self._is_beating = False
+
+    def enter_service(self) -> None:
+        """Report the boot ready, once, and pulse from now on."""
+        if self._boot_stage is not BootStage.READY:
+            self.reach(BootStage.READY)
+        self.start()
 
     def start(self) -> None:
         """Pulse from now on, until `end`."""
+        if self._is_beating:
+            return
+        self._is_beating = True
         Thread(target=self._beat_on, name="pulse", daemon=True).start()
 
     def end(self) -> None:
@@ -76,7 +86,14 @@ class Vitals:
             raise
 
     def reach(self, stage: BootStage) -> None:
-        """Report that the boot's next stage begins; once it is ready the pulse says that it idles."""
+        """Report that the boot's next stage begins; once it is ready the pulse says that it idles.
+
+        One that was ready and is warmed again, since scale-in returned its instance, boots once more.
+        """
+        if stage is BootStage.WARMING and self._boot_stage in (BootStage.WARMING, BootStage.READY):
+            if self._boot_stage is BootStage.WARMING:
+                return
+            self._started_at = self._platform.clock()
         self._boot_stage = stage
         self._write_boot(stage)
         if stage is BootStage.READY:

@@ -20,6 +20,7 @@ from parjanya_dagster.defs import (
 )
 from parjanya_dagster.defs.resources import PlatformResource
 from parjanya_dagster.settings import load_settings
+from parjanya_dagster.wiring import capacity_limits
 
 
 @dg.definitions
@@ -76,6 +77,7 @@ def defs() -> dg.Definitions:
                 "steps_table": names.steps_table,
                 "auto_scaling_group": names.gpu_group,
                 "wait_seconds": settings.step_wait_s,
+                "max_instances": capacity_limits(settings).most,
             }
         ),
     )

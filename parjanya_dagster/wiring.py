@@ -84,16 +84,25 @@ def platform_from(settings: Settings, *, plane: str) -> Platform:
             visibility=timedelta(seconds=settings.visibility_s),
             longest_micro_batch=timedelta(seconds=settings.longest_micro_batch_s),
         ),
-        capacity=CapacityLimits(
-            seconds_per_image=settings.seconds_per_image,
-            time_allowed=timedelta(seconds=settings.deadline_s),
-            max_instances=settings.max_instances,
-            usd_per_instance_hour=settings.instance_usd_per_hour,
-            price_cap_usd_per_hour=settings.price_cap_usd,
-            cold_start=timedelta(seconds=settings.cold_start_s),
-            warm_start=timedelta(seconds=settings.warm_start_s),
-        ),
+        capacity=capacity_limits(settings),
         clock=lambda: datetime.now(tz=UTC),
         entropy=os.urandom,
         plane=plane,
+    )
+
+
+def capacity_limits(settings: Settings) -> CapacityLimits:
+    """Return what the fleet may cost and how fast it should be: the same for every plane.
+
+    Raises:
+        ConfigError: the price cap pays for no instance.
+    """
+    return CapacityLimits(
+        seconds_per_image=settings.seconds_per_image,
+        time_allowed=timedelta(seconds=settings.deadline_s),
+        max_instances=settings.max_instances,
+        usd_per_instance_hour=settings.instance_usd_per_hour,
+        price_cap_usd_per_hour=settings.price_cap_usd,
+        cold_start=timedelta(seconds=settings.cold_start_s),
+        warm_start=timedelta(seconds=settings.warm_start_s),
     )

@@ -20,6 +20,7 @@ from types import FrameType
 import boto3
 
 from parjanya_dagster.asg_executor.aws_edge import CLIENT_CONFIG
+from parjanya_dagster.asg_executor.boot_hook import BootHook
 from parjanya_dagster.asg_executor.errors import AsgExecutorError, ConfigError
 from parjanya_dagster.asg_executor.instance import (
     FleetMember,
@@ -42,14 +43,15 @@ environment:
   AWS_ENDPOINT_URL, AWS_REGION, ...   as boto3 reads them
   INSTANCE_ID, AUTO_SCALING_GROUP     who this is; without them IMDSv2 is asked, and without that the
                                       agent serves as a machine that no group owns
-  ASG_EXECUTOR_STEP_QUEUE, ASG_EXECUTOR_STEPS_TABLE, ASG_EXECUTOR_CODE_VERSION
+  ASG_EXECUTOR_STEP_QUEUE, ASG_EXECUTOR_STEPS_TABLE, ASG_EXECUTOR_CODE_VERSION, ASG_EXECUTOR_BOOT_HOOK
                                       defaults of the options, shared with the executor
 
 exit status:
   0  left as asked: SIGTERM, SIGINT, a Spot interruption or a scale-in
   2  wrong options
   3  a step wanted another code version: deploy this instance again
-  4  the worker process could not be started three times in a row: replace this instance
+  4  the worker process could not be started three times in a row, or once while the group waited for
+     the boot: replace this instance
 
 Under systemd use KillMode=mixed and TimeoutStopSec above --grace. A SIGTERM or SIGINT lets a running step
 finish within --grace; after that the step's lease is marked interrupted and the
@@ -160,6 +162,12 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="refuse steps stamped with another one",
     )
     add(
+        "--boot-hook",
+        default=env("ASG_EXECUTOR_BOOT_HOOK", ""),
+        metavar="NAME",
+        help="the group's launch lifecycle hook, answered once the worker process is ready",
+    )
+    add(
         "--log-location",
         default="",
         help="URL or path of this agent's log, linked from steps; {instance_id} is filled in",
@@ -189,10 +197,12 @@ def build_supervisor(options: argparse.Namespace, identity: Identity, departure:
         f"--between-steps={options.between_steps}",
         *(f"--preload={module}" for module in options.preload),
     ]
+    member = FleetMember(boto3.client("autoscaling", config=CLIENT_CONFIG), identity=identity)
     return Supervisor(
         queue=StepQueue(sqs, queue_url=resolve_queue_url(sqs, options.queue)),
         leases=LeaseTable(dynamodb, table=options.table),
-        member=FleetMember(boto3.client("autoscaling", config=CLIENT_CONFIG), identity=identity),
+        member=member,
+        boot_hook=BootHook(member, name=options.boot_hook),
         pulse=Pulse(dynamodb, table=options.table, identity=identity),
         child=WarmChild(child_options),
         limits=AgentLimits(

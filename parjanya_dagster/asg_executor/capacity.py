@@ -23,25 +23,37 @@ class GroupSize:
     max_size: int
 
 
-def desired_for(open_steps: int, *, group: GroupSize, max_new_instances: int) -> int:
+def desired_for(
+    open_steps: int, *, group: GroupSize, max_new_instances: int, max_instances: int | None = None
+) -> int:
     """Return the desired capacity for `open_steps`: one instance per step, never less than now.
 
     Args:
         open_steps: queued and running steps of every run, ≥ 0.
         group: as described just now.
         max_new_instances: the most one launch may add, ≥ 0.
+        max_instances: the most the group may be raised to, ≥ 0; None leaves it to the group's maximum.
     """
-    wanted = min(open_steps, group.max_size, group.desired + max_new_instances)
+    most = group.max_size if max_instances is None else min(max_instances, group.max_size)
+    wanted = min(open_steps, most, group.desired + max_new_instances)
     return max(wanted, group.desired)
 
 
 class FleetCapacity:
     """One Auto Scaling group whose capacity this executor may raise."""
 
-    def __init__(self, client: "AutoScalingClient", *, group_name: str, max_new_instances: int) -> None:
+    def __init__(
+        self,
+        client: "AutoScalingClient",
+        *,
+        group_name: str,
+        max_new_instances: int,
+        max_instances: int | None = None,
+    ) -> None:
         self._client = client
         self._group_name = group_name
         self._max_new_instances = max_new_instances
+        self._max_instances = max_instances
 
     def raise_to(self, open_steps: int) -> int:
         """Raise desired capacity for `open_steps` if it is lower; return what it is now.
@@ -54,7 +66,12 @@ class FleetCapacity:
             EdgeError: AWS did not answer.
         """
         size = self._describe()
-        target = desired_for(open_steps, group=size, max_new_instances=self._max_new_instances)
+        target = desired_for(
+            open_steps,
+            group=size,
+            max_new_instances=self._max_new_instances,
+            max_instances=self._max_instances,
+        )
         if target > size.desired:
             with translated("autoscaling:SetDesiredCapacity"):
                 self._client.set_desired_capacity(

@@ -72,7 +72,7 @@ class StepChild:
         self._instances: dict[str, dg.DagsterInstance] = {}
         self._current: StepMessage | None = None
         self._watching = False
-        self._pause_s = 0.0
+        self._pause_s: float | None = None  # nothing between steps until it is told to serve or to watch
 
     def run(self) -> None:
         """Serve notes until STOP. Call on the main thread."""
@@ -120,7 +120,7 @@ class StepChild:
             self._channel.send(Note(kind=NoteKind.BACKGROUND_ENDED, flag=worked))
         except Exception as error:
             # Whatever background work raises must not cost the instance its steps; the pause grows instead.
-            self._pause_s = min(max(self._pause_s, _BACKGROUND_PAUSE_S) * 2, _BACKGROUND_MAX_PAUSE_S)
+            self._pause_s = min(max(self._pause_s or 0.0, _BACKGROUND_PAUSE_S) * 2, _BACKGROUND_MAX_PAUSE_S)
             log.exception("background_work_failed", extra={"retry_in_s": self._pause_s})
             self._channel.send(Note(kind=NoteKind.BACKGROUND_ENDED, detail=repr(error)))
 

@@ -102,6 +102,12 @@ CONFIG_SCHEMA = {
         default_value=4,
         description="The most instances that launching one step may add to the group.",
     ),
+    "max_instances": dg.Field(
+        dg.Noneable(int),
+        default_value=None,
+        description="The most instances that launches may raise the group to, e.g. what a budget pays for."
+        " Default: the group's own maximum.",
+    ),
     "max_concurrent": dg.Field(
         dg.Noneable(int),
         default_value=None,
@@ -205,6 +211,7 @@ class AsgExecutor(dg.Executor):
             boto3.client("autoscaling", config=CLIENT_CONFIG),
             group_name=group,
             max_new_instances=self._config["max_instances_per_launch"],
+            max_instances=self._config["max_instances"],
         )
 
     def _setting(self, name: str) -> str:

@@ -10,19 +10,20 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from parjanya_dagster.asg_executor.aws_edge import translated
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
+    from mypy_boto3_autoscaling.type_defs import AutoScalingInstanceDetailsTypeDef
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _IMDS_HOST = "169.254.169.254"
 _IMDS_TIMEOUT_S = 1.0
 _HTTP_OK = 200
 _PULSE_EXPIRES_AFTER_S = 24 * 3600
-_IN_SERVICE_STATES = frozenset({"InService", "Pending", "Pending:Wait", "Pending:Proceed"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,29 @@ class Identity:
 
     instance_id: str
     group: str | None
+
+
+class Standing(StrEnum):
+    """Where an instance stands with its group."""
+
+    BOOTING = "booting"
+    """On its way into service."""
+    WARMING = "warming"
+    """Only prepared for later: whoever polls now is stopped with work in hand."""
+    IN_SERVICE = "in service"
+    LEAVING = "leaving"
+    """The group ends it, has ended it, or does not know it."""
+
+
+def standing_of(lifecycle_state: str | None) -> Standing:
+    """Return where an instance in this lifecycle state stands; None: it is no member (any more)."""
+    if lifecycle_state == "InService":
+        return Standing.IN_SERVICE
+    if lifecycle_state is None or "Terminat" in lifecycle_state:
+        return Standing.LEAVING
+    if lifecycle_state.startswith("Warmed:"):
+        return Standing.WARMING
+    return Standing.BOOTING if lifecycle_state.startswith("Pending") else Standing.LEAVING
 
 
 class InstanceMetadata:
@@ -100,19 +124,70 @@ class FleetMember:
         Raises:
             EdgeError: AWS did not answer, which says nothing about the instance.
         """
+        member = self._described()
+        return member["LifecycleState"] if member else None
+
+    def template_version(self) -> str | None:
+        """Return the launch template's version this instance came from; None if the group names none.
+
+        Raises:
+            EdgeError: AWS did not answer.
+        """
+        member = self._described()
+        return member.get("LaunchTemplate", {}).get("Version") if member else None
+
+    def hook_timeout_s(self, hook: str) -> float | None:
+        """Return how long the group waits for an answer to its lifecycle hook; None if it has no such hook.
+
+        Raises:
+            EdgeError: AWS did not answer.
+        """
+        if self.identity.group is None or not hook:
+            return None
+        with translated("autoscaling:DescribeLifecycleHooks"):
+            answer = self._client.describe_lifecycle_hooks(AutoScalingGroupName=self.identity.group)
+        timeouts = {each["LifecycleHookName"]: each["HeartbeatTimeout"] for each in answer["LifecycleHooks"]}
+        return float(timeouts[hook]) if hook in timeouts else None
+
+    def prolong(self, hook: str) -> None:
+        """Let the group wait for another timeout of its lifecycle hook.
+
+        Raises:
+            DeniedError: it does not wait for this instance.
+            EdgeError: AWS did not answer.
+        """
+        with translated("autoscaling:RecordLifecycleActionHeartbeat"):
+            self._client.record_lifecycle_action_heartbeat(
+                AutoScalingGroupName=self.identity.group or "",
+                LifecycleHookName=hook,
+                InstanceId=self.identity.instance_id,
+            )
+
+    def complete(self, hook: str, *, result: str) -> None:
+        """End the group's waiting for this instance.
+
+        Args:
+            hook: the lifecycle hook that is waited for.
+            result: CONTINUE, or ABANDON, which ends the instance.
+
+        Raises:
+            DeniedError: it does not wait for this instance.
+            EdgeError: AWS did not answer.
+        """
+        with translated("autoscaling:CompleteLifecycleAction"):
+            self._client.complete_lifecycle_action(
+                AutoScalingGroupName=self.identity.group or "",
+                LifecycleHookName=hook,
+                InstanceId=self.identity.instance_id,
+                LifecycleActionResult=result,
+            )
+
+    def _described(self) -> "AutoScalingInstanceDetailsTypeDef | None":
         if self.identity.group is None:
             return None
         with translated("autoscaling:DescribeAutoScalingInstances"):
             answer = self._client.describe_auto_scaling_instances(InstanceIds=[self.identity.instance_id])
-        for member in answer["AutoScalingInstances"]:
-            return member["LifecycleState"]
-        return None
-
-    def is_leaving(self) -> bool:
-        """Whether the group is terminating, or has terminated, this instance."""
-        if self.identity.group is None:
-            return False
-        return self.lifecycle_state() not in _IN_SERVICE_STATES
+        return next(iter(answer["AutoScalingInstances"]), None)
 
     def _set_protection(self, *, protected: bool) -> None:
         if self.identity.group is None:

@@ -1,4 +1,4 @@
-"""Whether an instance serves, only watches, or leaves: a pure decision.
+"""Whether an instance boots, serves, only watches, or leaves: a pure decision.
 
 An instance is born protected from scale-in and gives that up only after it has stopped receiving and is idle,
 so the group can never choose one that holds work. Watching costs two small calls every few seconds.
@@ -11,6 +11,8 @@ from enum import StrEnum
 class Posture(StrEnum):
     """What the instance offers to the fleet."""
 
+    BOOTING = "booting"
+    """Not in service, or not ready: it receives nothing. A warm pool may keep it so for days."""
     SERVING = "serving"
     WATCHING = "watching"
     LEAVING = "leaving"
@@ -22,6 +24,7 @@ class Situation:
 
     Attributes:
         is_busy: a step or background work is in progress, or the child is not ready yet.
+        is_in_service: the group counts on it, or no group owns it.
         idle_s: seconds since anything was.
         work_waits: the step queue is not empty, or background work is wanted. False when unreadable: an
             unreadable queue is no reason to hold a GPU.
@@ -29,6 +32,7 @@ class Situation:
     """
 
     is_busy: bool
+    is_in_service: bool
     idle_s: float
     work_waits: bool
     departure: str | None
@@ -38,6 +42,10 @@ def next_posture(posture: Posture, situation: Situation, *, idle_after_s: float)
     """Return the posture for `situation`. LEAVING is final."""
     if posture is Posture.LEAVING or situation.departure is not None:
         return Posture.LEAVING
+    if posture is Posture.BOOTING:
+        return Posture.SERVING if situation.is_in_service and not situation.is_busy else Posture.BOOTING
+    if posture is Posture.WATCHING and not situation.is_in_service:
+        return Posture.BOOTING  # a scale-in returns it to the warm pool
     if posture is Posture.SERVING and not situation.is_busy and situation.idle_s >= idle_after_s:
         return Posture.WATCHING
     if posture is Posture.WATCHING and situation.work_waits:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from parjanya_dagster.asg_executor.boot_hook import BootHook
 from parjanya_dagster.asg_executor.errors import DeniedError, EdgeError, InvalidStepMessageError
-from parjanya_dagster.asg_executor.instance import FleetMember, Pulse
+from parjanya_dagster.asg_executor.instance import FleetMember, Pulse, Standing
 from parjanya_dagster.asg_executor.lease import StepOutcome
 from parjanya_dagster.asg_executor.lease_table import LeaseTable
 from parjanya_dagster.asg_executor.notes import Note, NoteKind
@@ -60,6 +61,7 @@ class Supervisor:
         queue: StepQueue,
         leases: LeaseTable,
         member: FleetMember,
+        boot_hook: BootHook,
         pulse: Pulse,
         child: WarmChild,
         limits: AgentLimits,
@@ -69,12 +71,14 @@ class Supervisor:
         self._queue = queue
         self._leases = leases
         self._member = member
+        self._boot_hook = boot_hook
         self._pulse = pulse
         self._child = child
         self._limits = limits
         self._owner = owner
         self._departure = departure
-        self._posture = Posture.SERVING
+        self._posture = Posture.BOOTING
+        self._standing = Standing.BOOTING
         self._watch: StepWatch | None = None
         self._background_running = False
         self._background_wanted = False
@@ -91,7 +95,7 @@ class Supervisor:
 
     def run(self) -> AgentExit:
         """Serve until a departure; return the exit status."""
-        self._attempt("protect", self._protect)
+        self._boot_hook.begin()
         self._start_child()
         while self._posture is not Posture.LEAVING:
             try:
@@ -131,6 +135,8 @@ class Supervisor:
             self._starts = 0
             self._active_at = time.monotonic()
             log.info("child_ready", extra={"pid": self._child.pid})
+            if self._posture is Posture.SERVING:
+                self._child.send(NoteKind.SERVE)
         elif note.kind is NoteKind.STEP_ENDED and self._watch is not None:
             self._end_step(StepOutcome(note.outcome), note.detail)
         elif note.kind is NoteKind.BACKGROUND_STARTED:
@@ -197,11 +203,12 @@ class Supervisor:
 
     def _decide(self) -> None:
         now = time.monotonic()
-        if self._posture is Posture.WATCHING and now - self._looked_at >= self._limits.watch_every_s:
+        if self._is_looking and now - self._looked_at >= self._limits.watch_every_s:
             self._looked_at = now
             self._look_around()
         situation = Situation(
             is_busy=self._watch is not None or self._background_running or not self._child.is_ready,
+            is_in_service=self._standing is Standing.IN_SERVICE,
             idle_s=now - self._active_at,
             work_waits=self._posture is Posture.WATCHING and self._work_waits,
             departure=self._departure() or self._dismissal,
@@ -213,11 +220,21 @@ class Supervisor:
             # Only now: the child has confirmed that nothing runs, and this loop receives nothing any more.
             self._unprotect()
 
+    @property
+    def _is_looking(self) -> bool:
+        """While nothing protects it: as it watches, and between its boot and its service."""
+        is_booted = self._posture is Posture.BOOTING and self._child.is_ready
+        return is_booted or self._posture is Posture.WATCHING
+
     def _look_around(self) -> None:
-        """While unprotected: was this instance chosen by a scale-in, and does work wait?"""
-        if self._member.is_leaving():
+        """What does the group want of this instance, and does work wait?"""
+        self._standing = self._boot_hook.look()
+        if self._standing is Standing.LEAVING:
             self._dismissal = "its group is terminating it"
-        self._work_waits = self._background_wanted or self._queue.depth() > 0
+        elif self._posture is Posture.BOOTING:
+            self._boot_hook.answer()
+        else:
+            self._work_waits = self._background_wanted or self._queue.depth() > 0
 
     def _turn_to(self, posture: Posture, situation: Situation) -> None:
         log.info("posture_changed", extra={"posture": posture, "departure": situation.departure or ""})
@@ -229,8 +246,10 @@ class Supervisor:
                 self._protect()
             except DeniedError as error:
                 log.warning("protection_refused", extra={"error": str(error)})
-                if self._member.is_leaving():
-                    self._posture = Posture.LEAVING
+                self._standing = self._boot_hook.look()
+                if self._standing is not Standing.IN_SERVICE:
+                    is_leaving = self._standing is Standing.LEAVING
+                    self._posture = Posture.LEAVING if is_leaving else Posture.BOOTING
                     return
             self._active_at = time.monotonic()
             self._child.send(NoteKind.SERVE)
@@ -249,7 +268,8 @@ class Supervisor:
             extra={"exit_status": status, "lease_id": self._watch.message.lease_id if self._watch else ""},
         )
         self._end_step(StepOutcome.WORKER_DIED, f"the worker process ended with status {status}")
-        if self._starts >= _MAX_CHILD_STARTS:
+        has_failed_boot = self._posture is Posture.BOOTING and self._boot_hook.abandon()
+        if has_failed_boot or self._starts >= _MAX_CHILD_STARTS:
             self._exit = AgentExit.CHILD_KEEPS_DYING
             self._posture = Posture.LEAVING
             return

@@ -267,7 +267,10 @@ def _run(arguments: argparse.Namespace) -> None:
     client = local_session(aws, Profile.OPERATOR, prefix=arguments.prefix).client(
         "autoscaling", endpoint_url=aws.endpoint, config=CALLS
     )
-    environment = local_environment(aws, Profile.WORKER, prefix=arguments.prefix)
+    environment = {
+        **local_environment(aws, Profile.WORKER, prefix=arguments.prefix),
+        "ASG_EXECUTOR_BOOT_HOOK": f"{arguments.prefix}-boot",  # as the launch template's user data says it
+    }
     fleet = Fleet(
         AutoScalingGroup(client, name),
         worker_starter(command=arguments.command, group=name, environment=environment, directory=directory),

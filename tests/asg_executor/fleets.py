@@ -222,7 +222,7 @@ def events_of(result: dg.JobExecutionResult, instance: dg.DagsterInstance) -> li
 
 def _launch_template() -> str:
     name = f"t-{uuid.uuid4().hex[:8]}"
-    boto3.client("ec2").create_launch_template(
-        LaunchTemplateName=name, LaunchTemplateData={"ImageId": "ami-1"}
-    )
+    ec2 = boto3.client("ec2")
+    image = ec2.register_image(Name=name)["ImageId"]
+    ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData={"ImageId": image})
     return name

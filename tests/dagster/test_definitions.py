@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -108,3 +109,17 @@ def test_workspace_and_instance_load_without_a_local_endpoint(tmp_path: Path) ->
         with dg.DagsterInstance.from_config(str(home)) as instance:
             assert type(instance.compute_log_manager).__name__ == "S3ComputeLogManager"
             assert instance.get_settings("retention")["sensor"]["purge_after_days"]["skipped"] == 1
+
+
+def test_executor_raises_the_fleet_no_further_than_the_price_cap_pays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every plane asks for the same most: a launched step is no way around the cap."""
+    monkeypatch.setenv("PARJANYA_PRICE_CAP_USD", "1.7")
+    from parjanya_dagster.definitions import defs  # noqa: PLC0415 - as above
+
+    executor = defs().executor
+
+    assert isinstance(executor, dg.ExecutorDefinition)
+    config: Any = executor.apply_config_mapping({"config": {}}).value
+    assert config["config"]["max_instances"] == 2

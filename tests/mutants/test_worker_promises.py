@@ -4,7 +4,6 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -27,7 +26,8 @@ from gpu_worker.perform import Performer
 from gpu_worker.state import State
 from gpu_worker.vitals import Vitals
 from gpu_worker.worker import advance
-from parjanya_dagster.asg_executor.instance import Identity
+from parjanya_dagster.asg_executor.boot_hook import BootHook
+from parjanya_dagster.asg_executor.instance import FleetMember, Identity
 from parjanya_dagster.control.capacity import newest_boots
 from parjanya_dagster.core.belief.boot import BootStage
 from parjanya_dagster.core.errors import ConfigError
@@ -151,29 +151,31 @@ def test_engine_that_answers_nothing_blames_no_image() -> None:
     assert [type(each.outcome) for each in settle.settlements] == [Retry]
 
 
-class WarmedThenInService:
-    """The metadata of an instance that is warmed at first; notes what the worker had said by then."""
+class WarmedThenInService(FleetMember):
+    """An instance that is warmed at first; notes what the worker had said by then."""
 
     def __init__(self, said: Callable[[], list[BootStage]]) -> None:
+        self.identity = Identity(instance_id="i-1", group="g")
         self._said = said
         self.seen: list[list[BootStage]] = []
 
-    def read(self, _path: str) -> str:
-        """Return the lifecycle state the instance is on its way to."""
+    def lifecycle_state(self) -> str:
+        """See `FleetMember`."""
         self.seen.append(self._said())
-        return "Warmed:Stopped" if len(self.seen) < 4 else "InService"
+        return "Warmed:Running" if len(self.seen) < 4 else "InService"
 
 
 def test_worker_waits_while_its_instance_only_fills_the_pool() -> None:
     """Buildkite issue 838: whoever polls while it is being warmed is stopped with work in hand."""
     platform = a_fake_platform().platform()
     vitals = Vitals(platform, instance_id="i-1")
-    metadata: Any = WarmedThenInService(lambda: [boot.stage for boot in newest_boots(platform)])
+    member = WarmedThenInService(lambda: [boot.stage for boot in newest_boots(platform)])
 
-    await_service(metadata, vitals, should_leave=lambda: False, pause=lambda _s: None)
+    await_service(BootHook(member, name="boot"), vitals, should_leave=lambda: False, pause=lambda _s: None)
+    vitals.end()
 
-    assert len(metadata.seen) == 4
-    assert [BootStage.READY] not in metadata.seen
+    assert len(member.seen) == 4
+    assert [BootStage.READY] not in member.seen
     assert [boot.stage for boot in newest_boots(platform)] == [BootStage.READY]
 
 
@@ -203,8 +205,14 @@ def test_worker_without_its_model_is_never_ready_and_receives_nothing() -> None:
     world.queue.send([a_job()])
     said: list[BootStage] = []
 
-    class Member:
+    class Member(FleetMember):
         identity = Identity(instance_id="i-1", group=None)
+
+        def __init__(self) -> None:
+            """It belongs to no group, so that nobody waits for its boot."""
+
+        def template_version(self) -> None:
+            """See `FleetMember`."""
 
     class Own:
         pack = "house-1"
@@ -213,6 +221,9 @@ def test_worker_without_its_model_is_never_ready_and_receives_nothing() -> None:
         def reach(self, stage: BootStage) -> None:
             said.append(stage)
             super().reach(stage)
+
+        def start(self) -> None:
+            """It is not to live on when the test has ended."""
 
     def no_model(*_arguments: object, **_options: object) -> None:
         raise ConfigError("the model's files are missing")

@@ -209,9 +209,9 @@ MUTANTS: Final = (
         story="an instance that only fills the warm pool receives work, and is stopped with it",
         patches=(
             Branch(
-                where="gpu_worker.membership:_is_being_warmed",
-                before='return target is not None and target.startswith("Warmed")',
-                after="return False",
+                where="gpu_worker.membership:await_service",
+                before="if standing is Standing.IN_SERVICE:",
+                after="if standing is not None:",
             ),
         ),
         checker=Contract(_FURTHER, "test_worker_waits_while_its_instance_only_fills_the_pool"),
@@ -238,9 +238,8 @@ MUTANTS: Final = (
         patches=(
             Branch(
                 where="gpu_worker.main:_headless",
-                before="with vitals.booting(BootStage.LOADING):",
-                after="await_service(metadata, vitals, should_leave=departure.is_due)\n"
-                "with vitals.booting(BootStage.LOADING):",
+                before="with booting(hook, vitals):",
+                after="vitals.enter_service()\nwith booting(hook, vitals):",
             ),
         ),
         checker=Contract(_FURTHER, "test_worker_without_its_model_is_never_ready_and_receives_nothing"),
@@ -262,5 +261,35 @@ MUTANTS: Final = (
             "test_partial_replay_when_nothing_comparable_is_there_asks_everything",
         ),
         breaks="test_partial_replay_when_nothing_comparable_is_there_asks_everything",
+    ),
+    Mutant(
+        name="row-not-checked-before-fetching",
+        source="DESIGN 4: a duplicate costs one read",
+        story="a second delivery of a job that is settled is fetched and scored once more",
+        patches=(
+            Branch(
+                where="gpu_worker.worker:_take_row",
+                before="superseded = standing(row, held.job.generation)",
+                after="superseded = None",
+            ),
+        ),
+        checker=Contract("unit.gpu_worker.test_drain", "test_job_when_its_row_is_decided_costs_one_read"),
+        breaks="test_job_when_its_row_is_decided_costs_one_read",
+    ),
+    Mutant(
+        name="unreadable-message-deleted",
+        source="incident 8",
+        story="a message that is no job of a known version is thrown away",
+        patches=(
+            Branch(
+                where="gpu_worker.turn:Turn.keep_unreadable",
+                before="self.release(message.receipt, delay_s=outcome.delay_s)",
+                after="self._deleted.append(message.receipt)",
+            ),
+        ),
+        checker=Contract(
+            "unit.gpu_worker.test_drain", "test_message_when_it_is_no_job_is_kept_for_the_dead_letters"
+        ),
+        breaks="test_message_when_it_is_no_job_is_kept_for_the_dead_letters",
     ),
 )

@@ -16,6 +16,7 @@ sizes = st.builds(GroupSize, desired=st.integers(0, 50), max_size=st.integers(0,
 situations = st.builds(
     Situation,
     is_busy=st.booleans(),
+    is_in_service=st.booleans(),
     idle_s=st.floats(0, 1e6),
     work_waits=st.booleans(),
     departure=st.none() | st.just("SIGTERM"),
@@ -34,16 +35,23 @@ class FakeMetadata(InstanceMetadata):
         return self._facts.get(path)
 
 
-@given(open_steps=st.integers(0, 100), group=sizes, most=st.integers(0, 10))
+@given(
+    open_steps=st.integers(0, 100),
+    group=sizes,
+    most=st.integers(0, 10),
+    cap=st.none() | st.integers(0, 50),
+)
 def test_desired_for_any_demand_is_never_lower_than_now_nor_beyond_the_limits(
     open_steps: int,
     group: GroupSize,
     most: int,
+    cap: int | None,
 ) -> None:
     """Launching may raise the fleet within its bounds; lowering it belongs to somebody else."""
-    target = desired_for(open_steps, group=group, max_new_instances=most)
+    target = desired_for(open_steps, group=group, max_new_instances=most, max_instances=cap)
 
     assert target >= group.desired
+    assert cap is None or target <= max(group.desired, cap)
     assert target <= max(group.desired, group.max_size)
     assert target - group.desired <= most
 
@@ -66,9 +74,21 @@ def test_posture_when_busy_is_never_given_up_except_to_leave(posture: Posture, s
 
 def test_posture_when_work_waits_for_an_idle_watcher_then_it_serves_again() -> None:
     """An instance that is still there is used before a new one is booted."""
-    situation = Situation(is_busy=False, idle_s=99.0, work_waits=True, departure=None)
+    situation = Situation(is_busy=False, is_in_service=True, idle_s=99.0, work_waits=True, departure=None)
 
     assert next_posture(Posture.WATCHING, situation, idle_after_s=20.0) is Posture.SERVING
+
+
+@given(situation=situations)
+def test_posture_when_out_of_service_is_never_serving_or_watching(situation: Situation) -> None:
+    """Buildkite issue 838: what is only being warmed polls nothing, and comes back when it is wanted."""
+    for posture in (Posture.BOOTING, Posture.WATCHING):
+        following = next_posture(posture, situation, idle_after_s=20.0)
+        if not situation.is_in_service:
+            assert following in (Posture.BOOTING, Posture.LEAVING)
+
+    ready = Situation(is_busy=False, is_in_service=True, idle_s=0.0, work_waits=False, departure=None)
+    assert next_posture(Posture.BOOTING, ready, idle_after_s=20.0) is Posture.SERVING
 
 
 @given(text=st.text())

@@ -1,15 +1,13 @@
-"""What a worker says of itself: its boot before any log, its pulse, and its patience in the warm pool."""
+"""What a worker says of itself: its boot before any log, and its pulse."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from time import monotonic, sleep
 
 import pytest
 
 from gpu_worker.drain import DrainReport, drain
-from gpu_worker.membership import await_service, metadata_of, template_version
 from gpu_worker.vitals import Vitals
-from parjanya_dagster.asg_executor.instance import Identity, InstanceMetadata
 from parjanya_dagster.control.capacity import newest_boots, observe_capacity
 from parjanya_dagster.core.belief.boot import BootStage
 from parjanya_dagster.core.errors import UnavailableError
@@ -17,19 +15,6 @@ from parjanya_dagster.core.records import RecordKind
 from parjanya_dagster.simulation.fakes.platform import FakePlatform, a_fake_platform
 from tests.unit.gpu_worker.line import QUICK, Line
 from tests.unit.gpu_worker.scripted_engine import a_scorer
-
-
-class FakeMetadata(InstanceMetadata):
-    """A metadata service that says what a test wrote, one answer after the other."""
-
-    def __init__(self, **answers: list[str]) -> None:
-        self._answers: dict[str, Iterator[str]] = {
-            name.replace("__", "/").replace("_", "-"): iter(given) for name, given in answers.items()
-        }
-
-    def read(self, path: str) -> str | None:
-        """See `InstanceMetadata`."""
-        return next(self._answers.get(path, iter(())), None)
 
 
 def a_worker() -> tuple[FakePlatform, Vitals]:
@@ -51,7 +36,9 @@ def test_boot_reports_each_stage_when_it_begins() -> None:
         assert stages(world) == [BootStage.STARTED]
         vitals.reach(BootStage.LOADING)
         assert stages(world) == [BootStage.LOADING]
-    await_service(None, vitals, should_leave=lambda: False)
+    vitals.enter_service()
+    vitals.enter_service()
+    vitals.end()
 
     [boot] = newest_boots(world.platform())
     assert boot.is_ready
@@ -138,48 +125,18 @@ def test_pulse_comes_at_once_when_the_worker_begins_to_hold_work() -> None:
     assert pulse["held"] == 3
 
 
-def test_worker_in_the_warm_pool_waits_until_it_is_wanted() -> None:
-    """Buildkite issue 838: what is only being warmed polls nothing."""
+def test_worker_whose_instance_returns_to_the_pool_boots_once_more() -> None:
+    """Each way out of the pool is a start of its own, and is learned from."""
     world, vitals = a_worker()
-    metadata = FakeMetadata(autoscaling__target_lifecycle_state=["Warmed:Stopped"] * 3 + ["InService"])
-    seen: list[list[BootStage]] = []
+    vitals.reach(BootStage.READY)
+    world.clock.advance(hours=1)
 
-    await_service(metadata, vitals, should_leave=lambda: False, pause=lambda _s: seen.append(stages(world)))
+    vitals.reach(BootStage.WARMING)
+    vitals.reach(BootStage.WARMING)
 
-    assert seen == [[BootStage.WARMING]] * 2
-    assert stages(world) == [BootStage.READY]
-
-
-def test_worker_in_the_warm_pool_leaves_when_told() -> None:
-    """A machine that is stopped does not wait for ever."""
-    _, vitals = a_worker()
-    metadata = FakeMetadata(autoscaling__target_lifecycle_state=["Warmed:Running"] * 9)
-    pauses: list[float] = []
-
-    await_service(metadata, vitals, should_leave=lambda: len(pauses) == 2, pause=pauses.append)
-
-    assert len(pauses) == 2
-
-
-def test_template_version_comes_from_the_instances_tags() -> None:
-    """Nobody else on the machine knows it."""
-    tagged = FakeMetadata(**{"tags__instance__aws:ec2launchtemplate:version": ["41"]})
-
-    assert template_version(tagged) == "41"
-    assert template_version(None) is None
-
-
-@pytest.mark.parametrize(
-    ("environment", "group", "asked"),
-    [({}, "g", True), ({"INSTANCE_ID": "i-1"}, "g", False), ({}, None, False)],
-)
-def test_metadata_is_asked_on_ec2_only(
-    environment: dict[str, str], group: str | None, *, asked: bool
-) -> None:
-    """A stand-in for an instance has no metadata service to wait for."""
-    found = metadata_of(environment, Identity(instance_id="i-1", group=group))
-
-    assert (found is not None) is asked
+    assert stages(world) == [BootStage.WARMING, BootStage.READY]
+    vitals.reach(BootStage.READY)
+    assert stages(world) == [BootStage.READY, BootStage.READY]
 
 
 def test_drain_says_what_it_holds_and_truth_learns_how_fast_it_was() -> None:
