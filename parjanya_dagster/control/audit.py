@@ -4,7 +4,7 @@ Recent windows are compared every night. A window that can no longer change is c
 are kept, and only a full pass reads it again, so that a loss in old Truth is noticed within a week.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from itertools import takewhile
 from typing import Any, Final
 
 from parjanya_dagster.control.counters import correct
+from parjanya_dagster.control.listing import all_images, records_of
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.core.belief.signals import Blind
 from parjanya_dagster.core.names import image_id_of_key
@@ -23,17 +24,16 @@ from parjanya_dagster.core.truth.conservation import (
     Window,
     WindowAudit,
     audited,
+    closed_id,
     unaccounted_stamps,
     window_audit_of,
     window_document,
     window_of,
 )
-from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.row import ImageRow, Lane, Status
 
 CLOSES_AFTER: Final = 2 * WINDOW
 """A window is closed this long after its end: no upload URL of it is valid, no transfer under way."""
-_PAGE: Final = 1000
 _WAITING_READ: Final = 100_000
 _LONGEST_WAIT: Final = timedelta(days=30)
 """Rows whose date is still to come wait too."""
@@ -113,14 +113,15 @@ def audit_tenant(
         if before is not None and not full:
             kept.append(before)
             continue
-        found = _audited(platform, tenant_id, window)
+        found = _audited(platform, tenant_id, window, now)
         progress(found)
         windows.append(found)
         if before is not None and before.digest != found.digest:
             changed.append(window.since)
         elif found.residue == 0 and now - window.until >= CLOSES_AFTER:
-            record_id = f"{tenant_id}#{window.since:%Y-%m-%d}"
-            platform.records.put(RecordKind.CONSERVATION, record_id, window_document(found))
+            platform.records.put(
+                RecordKind.CONSERVATION, closed_id(tenant_id, window), window_document(found)
+            )
     correct(platform, tenant_id, _waiting(platform, tenant_id))
     audit = TenantAudit(
         tenant_id=tenant_id,
@@ -189,15 +190,8 @@ def audit_document(audit: TenantAudit) -> dict[str, Any]:
 
 def closed_windows(platform: Platform, tenant_id: str) -> Iterator[WindowAudit]:
     """Yield a tenant's closed windows, newest first."""
-    mark = f"{tenant_id}#"
-    before = f"{mark}~"  # sorts behind every date
-    while page := platform.records.newest(RecordKind.CONSERVATION, limit=_PAGE, before_id=before):
-        own = [each for each in page if each[0].startswith(mark)]
-        for _, document in own:
-            yield window_audit_of(document)
-        if len(own) < len(page):
-            return
-        before = page[-1][0]
+    for _, document in records_of(platform, RecordKind.CONSERVATION, tenant_id):
+        yield window_audit_of(document)
 
 
 def _waiting(platform: Platform, tenant_id: str) -> Counter[Status]:
@@ -237,16 +231,12 @@ def _known_windows(image_ids: Iterator[str]) -> Iterator[Window]:
 
 
 def _oldest_row(platform: Platform, tenant_id: str) -> Window | None:
-    """Return the window of the tenant's oldest row; its ids are read backwards, a page at a time."""
-    oldest: ImageRow | None = None
-    while page := platform.images.listing(
-        tenant_id, limit=_PAGE, before_image_id=oldest.key.image_id if oldest else None
-    ):
-        oldest = page[-1]
-    return window_of(oldest.key.image_id) if oldest else None
+    """Return the window of the tenant's oldest row; a listing knows no other way to it than through all."""
+    last = deque(all_images(platform, tenant_id), maxlen=1)
+    return window_of(last[0].key.image_id) if last else None
 
 
-def _audited(platform: Platform, tenant_id: str, window: Window) -> WindowAudit:
+def _audited(platform: Platform, tenant_id: str, window: Window, now: datetime) -> WindowAudit:
     return audited(
         window,
         objects=takewhile(
@@ -254,6 +244,7 @@ def _audited(platform: Platform, tenant_id: str, window: Window) -> WindowAudit:
         ),
         rows=_rows_of(platform, tenant_id, window),
         bucket=platform.names.uploads_bucket(tenant_id),
+        now=now,
     )
 
 
@@ -265,11 +256,6 @@ def _ids_from(platform: Platform, tenant_id: str, from_id: str) -> Iterator[str]
 
 def _rows_of(platform: Platform, tenant_id: str, window: Window) -> list[ImageRow]:
     """Return the heads of a window, read consistently: the listing names them, and lags."""
-    keys: list[ImageKey] = []
-    before = window.end_id
-    while True:
-        page = platform.images.listing(tenant_id, limit=_PAGE, before_image_id=before)
-        keys += [row.key for row in page if row.key.image_id >= window.first_id]
-        if len(page) < _PAGE or page[-1].key.image_id < window.first_id:
-            return platform.images.get_many(keys)
-        before = page[-1].key.image_id
+    listed = (row.key for row in all_images(platform, tenant_id, before_image_id=window.end_id))
+    keys = takewhile(lambda key: key.image_id >= window.first_id, listed)
+    return platform.images.get_many(list(keys))

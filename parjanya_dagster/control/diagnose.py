@@ -162,6 +162,7 @@ def _residues(platform: Platform) -> tuple[Residue, ...]:
         Residue(
             tenant_id=tenant_id,
             count=int(document["residue"]),
+            unfinished=int(document["not_erased"]),
             samples=tuple(
                 f"{image_id} ({kind.replace('_', ' ')})"
                 for window in document["residues"]

@@ -7,17 +7,21 @@ purge: a tombstone supersedes them, and whoever receives one deletes it.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Final
 
+from parjanya_dagster.control.listing import all_images, records_of
 from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.tenants import registered_tenants
 from parjanya_dagster.control.trail import recorded
 from parjanya_dagster.core.archive import ObjectVersion
 from parjanya_dagster.core.errors import EdgeError, InvalidRequestError, UnavailableError
 from parjanya_dagster.core.names import originals_folder, previews_folder
 from parjanya_dagster.core.records import RecordKind
+from parjanya_dagster.core.truth.conservation import closed_id, window_of
 from parjanya_dagster.core.truth.erasure import (
     Erasure,
     digest_of_version,
@@ -28,7 +32,7 @@ from parjanya_dagster.core.truth.erasure import (
 from parjanya_dagster.core.truth.identity import ImageKey, created_at_of
 from parjanya_dagster.core.truth.row import ImageRow, Status
 
-_PAGE: Final = 100
+_READ: Final = 100
 _WRITES: Final = 5
 
 
@@ -99,10 +103,7 @@ def wanted_images(platform: Platform, wanted: Wanted) -> dict[ImageKey, ImageRow
     Raises:
         InvalidRequestError: the tenant is not registered, or an id is of none of its images.
     """
-    if wanted.tenant_id not in platform.control.tenants():
-        raise InvalidRequestError(
-            f"tenant '{wanted.tenant_id}' is not registered; see `parjanya tenant list`"
-        )
+    registered_tenants(platform, [wanted.tenant_id])
     if wanted.image_ids:
         return _named(platform, wanted)
     return {row.key: row for row in _all_rows(platform, wanted.tenant_id) if wanted.matches(row)}
@@ -160,6 +161,7 @@ def certificate(tenant_id: str, erased: Erased, *, who: str, now: datetime) -> d
 
 def _erase(platform: Platform, key: ImageKey, how: How, letters: Sequence[str], erased: Erased) -> None:
     tombstone = _buried(platform, key, how)
+    _reopen(platform, key)
     kept = platform.records.get(RecordKind.ERASURE, str(key))
     account = (
         Erasure.from_document(kept)
@@ -221,6 +223,13 @@ def _buried(platform: Platform, key: ImageKey, how: How) -> ImageRow:
     raise UnavailableError(f"row {key} was written to again and again: repeat the command")
 
 
+def _reopen(platform: Platform, key: ImageKey) -> None:
+    """Forget that the image's window was closed: the next audit reads it again, and sees this through."""
+    with suppress(ValueError):  # an id that carries no time is in no window
+        window = window_of(key.image_id)
+        platform.records.remove(RecordKind.CONSERVATION, closed_id(key.tenant_id, window))
+
+
 def _inventory(platform: Platform, tombstone: ImageRow) -> tuple[list[ObjectVersion], list[str]]:
     """Return every object version and item that an image still has."""
     key, versions = tombstone.key, platform.archive.versions
@@ -239,12 +248,9 @@ def _inventory(platform: Platform, tombstone: ImageRow) -> tuple[list[ObjectVers
 def _letters_of(platform: Platform, images: Collection[str]) -> Mapping[str, list[str]]:
     """Return ids of the dead-letter records about these images, by image."""
     found: defaultdict[str, list[str]] = defaultdict(list)
-    before_id: str | None = None
-    while page := platform.records.newest(RecordKind.DEAD_LETTER, limit=_PAGE, before_id=before_id):
-        for letter_id, document in page:
-            if document.get("image") in images:
-                found[document["image"]].append(letter_id)
-        before_id = page[-1][0]
+    for letter_id, document in records_of(platform, RecordKind.DEAD_LETTER):
+        if document.get("image") in images:
+            found[document["image"]].append(letter_id)
     return found
 
 
@@ -265,7 +271,6 @@ def _named(platform: Platform, wanted: Wanted) -> dict[ImageKey, ImageRow | None
 
 def _all_rows(platform: Platform, tenant_id: str) -> Iterator[ImageRow]:
     """Yield a tenant's rows as they are now; the listing lags, so what it names is read again."""
-    before: str | None = None
-    while page := platform.images.listing(tenant_id, limit=_PAGE, before_image_id=before):
-        yield from platform.images.get_many([row.key for row in page])
-        before = page[-1].key.image_id
+    listed = (row.key for row in all_images(platform, tenant_id))
+    while batch := list(islice(listed, _READ)):
+        yield from platform.images.get_many(batch)

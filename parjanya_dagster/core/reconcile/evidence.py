@@ -74,11 +74,13 @@ class Residue:
 
     Args:
         count: images, ≥ 1.
+        unfinished: how many of them are erased, and not all that they had is gone.
         samples: image ids.
     """
 
     tenant_id: str
     count: int
+    unfinished: int = 0
     samples: tuple[str, ...]
     at: datetime
 

@@ -1,8 +1,9 @@
 """Symptoms of Truth: tenants without a marker, and images that an audit could not account for."""
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from parjanya_dagster.core.reconcile.evidence import Evidence, Patience, value_of
+from parjanya_dagster.core.reconcile.evidence import Evidence, Patience, Residue, value_of
 from parjanya_dagster.core.reconcile.findings import Finding, Kind
 from parjanya_dagster.core.reconcile.wording import counted, facts, lasting, samples_of
 
@@ -48,12 +49,22 @@ def residue(evidence: Evidence, patience: Patience, now: datetime) -> Finding | 
             )
         ),
         since=min(each.at for each in residues),
-        fix=(
-            "materialize `uploads` of the tenant, which gives every object its row; a row whose object is "
-            "gone needs a person: `parjanya why IMAGE`. Then `parjanya audit --tenant TENANT` compares "
-            "again"
-        ),
+        fix="; ".join((*_mending(residues), "then `parjanya audit --tenant TENANT` compares again")),
     )
+
+
+def _mending(residues: Sequence[Residue]) -> Iterator[str]:
+    if any(each.count > each.unfinished for each in residues):
+        yield (
+            "materialize `uploads` of the tenant, which gives every object its row; a row whose object is "
+            "gone needs a person: `parjanya why IMAGE`"
+        )
+    for each in residues:
+        if each.unfinished:
+            yield (
+                f"`parjanya images erase --tenant {each.tenant_id} --yes` ends what erasures left; with "
+                "the id in front of `--tenant` for an original that came after"
+            )
 
 
 def _traces(evidence: Evidence) -> dict[str, str]:

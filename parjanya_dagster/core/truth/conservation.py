@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
+from parjanya_dagster.core.truth.erasure import is_unfinished
 from parjanya_dagster.core.truth.identity import created_at_of
 from parjanya_dagster.core.truth.row import ImageRow, Status
 
@@ -56,7 +57,7 @@ class WindowAudit:
         tombstones: erased rows.
         without_row: objects that have no row past upload.
         without_object: rows past upload whose object is gone.
-        not_erased: objects of erased rows that are still there.
+        not_erased: erased rows whose object is still there, or whose erasure nobody has finished.
         samples: image ids by residue, at most 5 each.
         digest: sha256 over everything that was compared; a closed window keeps it.
     """
@@ -98,7 +99,14 @@ def id_floor(moment: datetime) -> str:
     return f"{digits[:8]}-{digits[8:]}"
 
 
-def audited(window: Window, *, objects: Iterable[str], rows: Iterable[ImageRow], bucket: str) -> WindowAudit:
+def closed_id(tenant_id: str, window: Window) -> str:
+    """Return the id under which a tenant's closed window is kept."""
+    return f"{tenant_id}#{window.since:%Y-%m-%d}"
+
+
+def audited(
+    window: Window, *, objects: Iterable[str], rows: Iterable[ImageRow], bucket: str, now: datetime
+) -> WindowAudit:
     """Return the comparison of a window's originals with its rows.
 
     Args:
@@ -111,10 +119,13 @@ def audited(window: Window, *, objects: Iterable[str], rows: Iterable[ImageRow],
     past = [row for row in heads if row.status not in _BEFORE_UPLOAD and row.status is not Status.ERASED]
     here = {row.key.image_id for row in past if row.original is None or row.original.bucket == bucket}
     erased = {row.key.image_id for row in heads if row.status is Status.ERASED}
+    left = {
+        row.key.image_id for row in heads if is_unfinished(row) and (row.due_at is None or row.due_at <= now)
+    }
     residue = {
         "without_row": sorted(stored - here - erased),
         "without_object": sorted(here - stored),
-        "not_erased": sorted(stored & erased),
+        "not_erased": sorted(stored & erased | left),
     }
     return WindowAudit(
         window=window,

@@ -13,6 +13,7 @@ from parjanya_dagster.control.audit import (
     last_audit,
 )
 from parjanya_dagster.control.counters import Change, counts, note_changes
+from parjanya_dagster.control.erase import erase_images
 from parjanya_dagster.core.errors import UnavailableError
 from parjanya_dagster.core.intent.job import job_for
 from parjanya_dagster.core.names import original_key
@@ -214,3 +215,24 @@ def test_audit_corrects_the_counters_of_the_backlog(world: FakePlatform) -> None
 
     said = +counts(world.platform())[TENANT]
     assert said == {Status.PENDING_VLM_ENRICHMENT: 1, Status.PENDING_UPLOAD: 1}
+
+
+def test_audit_when_an_erasure_began_in_a_closed_window_names_it_until_it_is_finished(
+    world: FakePlatform,
+) -> None:
+    """A day that was closed is read again: an erasure is a change that somebody wanted, not a loss."""
+    row = stored(world, day=0)
+    platform = world.platform()
+    audit_tenant(platform, TENANT)
+    world.calls.fail("archive.delete_versions", UnavailableError("S3 is away"))
+    erase_images(platform, [row.key], who="bo")
+
+    begun = audit_tenant(platform, TENANT)
+    erase_images(platform, [row.key], who="bo")
+    finished = audit_tenant(platform, TENANT, full=True)
+
+    document = audit_document(begun)
+    assert (document["not_erased"], document["residue"]) == (1, 1)
+    assert document["residues"][0]["samples"] == {"not_erased": [row.key.image_id]}
+    assert (finished.residue, finished.changed, finished.full) == (0, (), True)
+    assert audit_tenant(platform, TENANT, full=True).changed == ()

@@ -9,7 +9,7 @@ from parjanya_dagster.core.belief.boot import BootStage
 from parjanya_dagster.core.names import TenantSources
 from parjanya_dagster.core.reconcile.actions import Ruling
 from parjanya_dagster.core.reconcile.capacity_memory import BootMark, CapacityMemory
-from parjanya_dagster.core.reconcile.evidence import Evidence
+from parjanya_dagster.core.reconcile.evidence import Evidence, Residue
 from parjanya_dagster.core.reconcile.findings import (
     Kind,
 )
@@ -246,3 +246,15 @@ def test_quarantined_without_a_reason_says_so() -> None:
     finding = the_finding(some_evidence(newest=(a_row(quarantined=True),)))
 
     assert finding.evidence == (f"{a_key(1)}: no reason noted",)
+
+
+@pytest.mark.parametrize(("unfinished", "adopts"), [(1, False), (0, True)])
+def test_residue_says_what_ends_it(unfinished: int, *, adopts: bool) -> None:
+    """Objects without rows are adopted; what an erasure left is ended by the command that began it."""
+    left = Residue(tenant_id=TENANT, count=1, unfinished=unfinished, samples=("one",), at=NOON)
+
+    fix = the_finding(some_evidence(residues=read((left,)))).fix
+
+    assert (f"`parjanya images erase --tenant {TENANT} --yes`" in fix) is not adopts
+    assert ("materialize `uploads`" in fix) is adopts
+    assert fix.endswith("`parjanya audit --tenant TENANT` compares again")
