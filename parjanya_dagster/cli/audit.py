@@ -17,13 +17,13 @@ from parjanya_dagster.control.audit import (
     audit_intents,
     audit_tenant,
 )
-from parjanya_dagster.core.errors import InvalidRequestError
+from parjanya_dagster.control.tenants import registered_tenants
 from parjanya_dagster.core.truth.conservation import WindowAudit
 
 _RESIDUES = {
     "without_row": "originals without a row: the sweep adopts them, or `parjanya reconcile` now",
     "without_object": "rows without their original: restore its version in S3, or erase the image",
-    "not_erased": "originals of erased images: run `parjanya images erase` for them again",
+    "not_erased": "erased images that left something: `parjanya images erase --tenant TENANT --yes` ends it",
 }
 
 
@@ -40,10 +40,7 @@ def audit(*, tenant_ids: tuple[str, ...], full: bool, as_json: bool, exit_code: 
     are kept as counts and a digest; --full reads them again. Interrupt it at any time: it goes on from there.
     """
     platform = connect(load_home())
-    known = platform.control.tenants()
-    unknown = sorted(set(tenant_ids) - set(known))
-    if unknown:
-        raise InvalidRequestError(f"not registered: {', '.join(unknown)}; see `parjanya tenant list`")
+    known = registered_tenants(platform, tenant_ids)
     intents = audit_intents(platform)
     report: dict[str, Any] = {"tenants": [], "intents": asdict(intents)}
     progress = _progress if sys.stderr.isatty() and not as_json else _silent

@@ -9,7 +9,7 @@ from parjanya_dagster.cli.erase import images_erase
 from parjanya_dagster.cli.home import load_home
 from parjanya_dagster.cli.tables import console_for_tables, table_of
 from parjanya_dagster.control.listing import images_of
-from parjanya_dagster.core.errors import InvalidRequestError
+from parjanya_dagster.control.tenants import registered_tenants
 from parjanya_dagster.core.truth.row import ImageRow
 from parjanya_dagster.web.drawers import Drawers
 from parjanya_dagster.web.views import ImageView, Show, view_of
@@ -32,11 +32,7 @@ def images(
     if tenant_id is None:
         raise click.UsageError("Missing option '--tenant'.")
     platform = connect(load_home())
-    if tenant_id not in platform.control.tenants():
-        raise InvalidRequestError(
-            f"tenant '{tenant_id}' is not registered; see `parjanya tenant list`, "
-            f"or add it with `parjanya tenant add {tenant_id}`",
-        )
+    registered_tenants(platform, [tenant_id])
     drawers = Drawers(platform.images)
     rows = images_of(platform, tenant_id, limit=limit)
     shown = [(row, view) for row in rows if show in (None, (view := view_of(row, drawers.of(row))).show)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
+from parjanya_dagster.control.ingest import original_of
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.sources import check_source, register_source
 from parjanya_dagster.control.trail import recorded
@@ -28,7 +29,7 @@ from parjanya_dagster.core.reconcile.adoption import (
 from parjanya_dagster.core.reconcile.source_mapping import SourceMapping
 from parjanya_dagster.core.records import RecordKind
 from parjanya_dagster.core.truth.identity import ImageKey
-from parjanya_dagster.core.truth.row import Original, Status
+from parjanya_dagster.core.truth.row import Status
 
 BATCH: Final = 100
 _SAMPLES: Final = 5
@@ -258,13 +259,5 @@ def _take(
 
 
 def _create(platform: Platform, key: ImageKey, seen: _Seen) -> Found:
-    info = seen.info
-    original = Original(
-        bucket=info.bucket,
-        key=info.key,
-        version_id=info.version_id,
-        etag=info.etag,
-        size_bytes=info.size_bytes,
-    )
-    row = adopted_row(seen.claim, original, key=key, now=platform.clock())
+    row = adopted_row(seen.claim, original_of(seen.info), key=key, now=platform.clock())
     return Found.ADOPTED if platform.images.create(row) else Found.ALREADY_ADOPTED

@@ -47,7 +47,18 @@ def row_of_object(key: ImageKey, info: ObjectInfo, *, now: datetime) -> ImageRow
         entered_at=now,
         due_at=now,
         file_name=info.key.rsplit("/", 1)[-1],
-        original=_pinned(info),
+        original=original_of(info),
+    )
+
+
+def original_of(info: ObjectInfo) -> Original:
+    """Return an object as a row names it: this version, and no later one."""
+    return Original(
+        bucket=info.bucket,
+        key=info.key,
+        version_id=info.version_id,
+        etag=info.etag,
+        size_bytes=info.size_bytes,
     )
 
 
@@ -120,7 +131,7 @@ def _begin(platform: Platform, row: ImageRow, info: ObjectInfo | None) -> ImageR
         except IllegalTransitionError:
             return Ingested.ALREADY_DONE
     if info is not None and (begun.original is None or begun.original.version_id is None):
-        begun = replace(begun, original=_pinned(info))
+        begun = replace(begun, original=original_of(info))
     begun = replace(begun, attempts=begun.attempts + 1, due_at=now + VALIDATION_PATIENCE)
     return begun if platform.images.write(row, begun) else Ingested.LOST_RACE
 
@@ -151,14 +162,4 @@ def _facts(platform: Platform, outcome: Readable | Unreadable) -> IngestFacts:
         technical=asdict(outcome.technical) if outcome.technical else {},
         exif=asdict(outcome.exif) if outcome.exif else {},
         at=platform.clock(),
-    )
-
-
-def _pinned(info: ObjectInfo) -> Original:
-    return Original(
-        bucket=info.bucket,
-        key=info.key,
-        version_id=info.version_id,
-        etag=info.etag,
-        size_bytes=info.size_bytes,
     )

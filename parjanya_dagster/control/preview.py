@@ -4,8 +4,9 @@ from datetime import datetime
 
 import polars as pl
 
+from parjanya_dagster.control.listing import all_images
 from parjanya_dagster.control.platform import Platform
-from parjanya_dagster.control.scan import all_images
+from parjanya_dagster.control.selection import result_in_force
 from parjanya_dagster.core.policy.decide import CompiledPolicy
 from parjanya_dagster.core.policy.facts import facts_of
 from parjanya_dagster.core.policy.preview import Preview, Tariff, preview_policy
@@ -25,9 +26,7 @@ def preview_tenant(platform: Platform, tenant_id: str, compiled: CompiledPolicy,
 
 def _record(platform: Platform, row: ImageRow) -> dict[str, object]:
     facts = platform.images.facts(row.key)
-    current = None
-    if row.result_id is not None:
-        current = next((r for r in platform.images.results(row.key) if r.result_id == row.result_id), None)
+    current = result_in_force(platform, row)
     return {
         **facts_of(
             tenant=row.key.tenant_id,

@@ -4,17 +4,17 @@ The listing lags, so what it names is read again, consistently, before anybody s
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Final
 
+from parjanya_dagster.control.listing import all_images
 from parjanya_dagster.control.platform import Platform
-from parjanya_dagster.core.errors import InvalidRequestError
+from parjanya_dagster.control.tenants import registered_tenants
 from parjanya_dagster.core.reconcile.replay_plan import Selection
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.result import Result
 from parjanya_dagster.core.truth.row import ImageRow
 
-_PAGE: Final = 500
 _READ: Final = 100
 
 
@@ -42,21 +42,15 @@ def result_in_force(platform: Platform, row: ImageRow) -> Result | None:
 
 
 def _listed(platform: Platform, selection: Selection) -> Iterator[ImageKey]:
-    known = platform.control.tenants()
-    if strangers := sorted(set(selection.tenants) - set(known)):
-        raise InvalidRequestError(f"not registered: {', '.join(strangers)}; see `parjanya tenant list`")
+    known = registered_tenants(platform, selection.tenants)
     for tenant_id in selection.tenants or known:
         yield from _listed_of(platform, tenant_id, selection)
 
 
 def _listed_of(platform: Platform, tenant_id: str, selection: Selection) -> Iterator[ImageKey]:
-    before = selection.end_image_id
-    while page := platform.images.listing(tenant_id, limit=_PAGE, before_image_id=before):
-        for row in page:
-            if row.key.image_id < selection.first_image_id:
-                return
-            yield row.key
-        before = page[-1].key.image_id
+    rows = all_images(platform, tenant_id, before_image_id=selection.end_image_id)
+    listed = (row.key for row in rows)
+    return takewhile(lambda key: key.image_id >= selection.first_image_id, listed)
 
 
 def _has_fingerprint(platform: Platform, row: ImageRow, selection: Selection) -> bool:

@@ -7,6 +7,7 @@ an archive is an act of a person and never of a wrong row.
 from collections.abc import Iterable
 
 from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.tenants import registered_tenants
 from parjanya_dagster.core.errors import InvalidRequestError
 from parjanya_dagster.core.names import NO_SOURCES, TenantSources
 from parjanya_dagster.core.records import RecordKind
@@ -30,10 +31,7 @@ def check_source(platform: Platform, tenant_id: str, bucket: str) -> None:
     Raises:
         InvalidRequestError: it could not.
     """
-    if tenant_id not in platform.control.tenants():
-        raise InvalidRequestError(
-            f"tenant '{tenant_id}' is not registered; add it with: parjanya tenant add {tenant_id}"
-        )
+    registered_tenants(platform, [tenant_id])
     if platform.names.owns_bucket(bucket):
         raise InvalidRequestError(
             f"bucket '{bucket}' is this deployment's own: what lies in a tenant's bucket is found by itself"

@@ -4,11 +4,11 @@ As long as anything of it is left, the tenant stays registered, so that whatever
 can be repeated. Tombstones stay: they name nobody, and keep what was erased from being adopted again.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from parjanya_dagster.control.erase import Erased, How, Wanted, certificate, erase_images, wanted_images
+from parjanya_dagster.control.listing import records_of
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.trail import recorded
 from parjanya_dagster.core.errors import InvalidRequestError
@@ -17,7 +17,6 @@ from parjanya_dagster.core.truth.erasure import Erasure, digest_of_version
 from parjanya_dagster.core.truth.row import ImageRow, Status
 
 _TRIES: Final = 3
-_PAGE: Final = 100
 
 
 @dataclass(slots=True)
@@ -86,7 +85,7 @@ def removal_certificate(
     platform: Platform, tenant_id: str, removal: Removal, *, who: str
 ) -> dict[str, object]:
     """Return the certificate of a removal: of every image of the tenant that was ever erased."""
-    kept = _records_of(platform, RecordKind.ERASURE, tenant_id)
+    kept = records_of(platform, RecordKind.ERASURE, tenant_id)
     accounts = [Erasure.from_document(document) for _, document in kept]
     every = replace(removal.images, accounts=accounts)
     return {
@@ -119,16 +118,5 @@ def _removed(platform: Platform, tenant_id: str, *, who: str, include_source: bo
 
 def _forget_sources(platform: Platform, tenant_id: str) -> None:
     for kind in (RecordKind.ADOPTION, RecordKind.SOURCE):
-        for record_id, _ in list(_records_of(platform, kind, tenant_id)):
+        for record_id, _ in list(records_of(platform, kind, tenant_id)):
             platform.records.remove(kind, record_id)
-
-
-def _records_of(platform: Platform, kind: RecordKind, tenant_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield a tenant's records of a kind whose ids begin with `tenant#`."""
-    before_id = f"{tenant_id}$"  # the sign behind `#`
-    while page := platform.records.newest(kind, limit=_PAGE, before_id=before_id):
-        for record_id, document in page:
-            if not record_id.startswith(f"{tenant_id}#"):
-                return
-            yield record_id, document
-        before_id = page[-1][0]

@@ -4,6 +4,7 @@ from hashlib import sha256
 from typing import Final
 
 from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.tenants import registered_tenants
 from parjanya_dagster.core.errors import InvalidRequestError
 from parjanya_dagster.core.names import checked_tenant
 from parjanya_dagster.core.ports import Token
@@ -24,10 +25,7 @@ def issue_token(platform: Platform, *, tenant_id: str, role: str, subject: str) 
     """
     if role not in ROLES:
         raise InvalidRequestError(f"'{role}' is not a role; choose one of {', '.join(ROLES)}")
-    if checked_tenant(tenant_id) not in platform.control.tenants():
-        raise InvalidRequestError(
-            f"tenant '{tenant_id}' is not registered; add it with: parjanya tenant add {tenant_id}"
-        )
+    registered_tenants(platform, [checked_tenant(tenant_id)])
     secret = f"pj_{platform.entropy(_SECRET_BYTES).hex()}"
     token = Token(tenant_id=tenant_id, role=role, subject=subject)
     platform.control.put_token(_digest(secret), token, now=platform.clock())

@@ -7,7 +7,9 @@ import dagster as dg
 
 from parjanya_dagster.control.adopt import objects_without_progress
 from parjanya_dagster.control.apply import apply
-from parjanya_dagster.control.scan import all_images, conservation, revalidate_stuck, stuck_rows
+from parjanya_dagster.control.audit import audit_document, audit_tenant
+from parjanya_dagster.control.listing import all_images
+from parjanya_dagster.control.scan import revalidate_stuck, stuck_rows
 from parjanya_dagster.core.reconcile.actions import AbandonUpload
 from parjanya_dagster.core.truth.row import Status
 from parjanya_dagster.defs.metadata import counted, image_links
@@ -42,15 +44,15 @@ def uploads(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg
         recording.after = dict(applied.counts)
     for fault in applied.faults:
         context.log.warning(fault)
-    found = conservation(world, tenant)
+    found = audit_document(audit_tenant(world, tenant))
     return dg.MaterializeResult(
         metadata={
-            "objects": found.objects,
-            "rows_past_upload": found.rows_past_upload,
+            "objects": found["originals"],
+            "rows_past_upload": found["rows"],
             "repaired": counted(applied.counts, of="repair", unit="uploads"),
             "faults": len(applied.faults),
-            "missing_rows": found.missing_rows,
-            "missing_objects": found.missing_objects,
+            "missing_rows": found["without_row"],
+            "missing_objects": found["without_object"],
             "bucket": f"s3://{world.names.uploads_bucket(tenant)}/originals/",
             "images": dg.MetadataValue.url(f"{platform.web_url}/images"),
         }
@@ -77,7 +79,7 @@ def validated_images(
     with recorded_run(context, world) as recording:
         outcomes = revalidate_stuck(world, tenant)
         recording.after = dict(outcomes)
-    rows = all_images(world, tenant)
+    rows = list(all_images(world, tenant))
     previewed = [row.key.image_id for row in rows if row.previews]
     rejects = Counter(
         reason

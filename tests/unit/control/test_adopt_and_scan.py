@@ -4,7 +4,7 @@ import pytest
 
 from parjanya_dagster.control.adopt import adopt_object, objects_without_progress
 from parjanya_dagster.control.apply import apply
-from parjanya_dagster.control.scan import conservation, pending_enrichment, revalidate_stuck, stuck_rows
+from parjanya_dagster.control.scan import pending_enrichment, revalidate_stuck, stuck_rows
 from parjanya_dagster.core.errors import InvalidRequestError
 from parjanya_dagster.core.names import original_key
 from parjanya_dagster.core.truth.row import Status
@@ -40,21 +40,6 @@ def test_object_in_another_tenants_bucket_is_not_adopted() -> None:
 
     with pytest.raises(InvalidRequestError, match="not in acme's bucket"):
         adopt_object(world.platform(), a_key(), info)
-
-
-def test_conservation_counts_what_has_no_counterpart() -> None:
-    """Any residue is a number with samples, in both directions."""
-    world = a_fake_platform()
-    add_object(world, 1)
-    add_object(world, 2)
-    world.images.add(a_row(2, status=Status.ENRICHED), a_row(3, status=Status.ENRICHED))
-    world.clock.advance(seconds=5)
-
-    counted = conservation(world.platform(), "acme")
-
-    assert (counted.objects, counted.rows_past_upload) == (2, 2)
-    assert counted.without_row == (a_key(1).image_id,)
-    assert counted.without_object == (a_key(3).image_id,)
 
 
 def test_pending_enrichment_is_the_tenants_own() -> None:

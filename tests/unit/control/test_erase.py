@@ -163,7 +163,7 @@ def test_choosing_writes_nothing() -> None:
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        (Wanted(tenant_id="nobody", everything=True), "'nobody' is not registered"),
+        (Wanted(tenant_id="nobody", everything=True), "not registered: nobody"),
         (Wanted(tenant_id=TENANT, image_ids=(a_key(9).image_id,)), f"no image {a_key(9).image_id}"),
     ],
 )

@@ -107,7 +107,7 @@ def test_tenant_with_open_uploads_is_only_removed_by_force() -> None:
 
 def test_unknown_tenant_is_not_removed() -> None:
     """A misspelt name removes nothing."""
-    with pytest.raises(InvalidRequestError, match="'nobody' is not registered"):
+    with pytest.raises(InvalidRequestError, match="not registered: nobody"):
         remove_tenant(a_world().platform(), "nobody", who="bo")
 
 
