@@ -37,6 +37,9 @@ class DeploySettings:
         instance_type: type of the workers.
         max_instances: the fleet's upper limit.
         warm_pool_size: instances prepared altogether, in service or stopped; 0 for no warm pool.
+        boot_s: seconds an instance of the pool may take to load before it counts as booted; 30 to 7200.
+        source_buckets: buckets whose objects tenants adopted, or will: their names.
+        source_tables: tables of this account and region that records are adopted from: their names.
         layer_arn: layer with third-party libraries; empty where the functions' host has them.
         require_tls: refuse calls without TLS; False only for an endpoint on the same machine.
         known_differences: effects that the endpoint is known not to show, e.g. `control-table.ttl`.
@@ -50,6 +53,9 @@ class DeploySettings:
     instance_type: str = "g6e.xlarge"
     max_instances: int = 4
     warm_pool_size: int = 0
+    boot_s: int = 300
+    source_buckets: tuple[str, ...] = ()
+    source_tables: tuple[str, ...] = ()
     layer_arn: str = ""
     require_tls: bool = True
     known_differences: frozenset[str] = frozenset()
@@ -81,7 +87,7 @@ def deploy(
     account = session.client("sts", endpoint_url=endpoint_url).get_caller_identity()["Account"]
     names = Names(prefix=settings.prefix, account=account)
     code = settings.code or package_code()
-    values = _parameters(settings, names, code)
+    values = {**_parameters(settings, names, code), **_sources(session, settings, account)}
     outputs: dict[str, str] = {}
     for layer in STACKS:
         started = time.monotonic()
@@ -112,10 +118,22 @@ def _parameters(settings: DeploySettings, names: Names, code: CodeArchive) -> di
         "InstanceType": settings.instance_type,
         "MaxInstances": str(settings.max_instances),
         "WarmPoolSize": str(settings.warm_pool_size),
+        "BootSeconds": str(settings.boot_s),
         "LayerArn": settings.layer_arn,
         "RequireTls": "true" if settings.require_tls else "false",
         "CodeBucket": names.artifacts_bucket,
         "CodeKey": code.key,
+    }
+
+
+def _sources(session: boto3.Session, settings: DeploySettings, account: str) -> dict[str, str]:
+    """Return the parameters that name what was adopted; ARNs, since a policy wants nothing else."""
+    region = session.region_name
+    partition = session.get_partition_for_region(region)
+    table = f"arn:{partition}:dynamodb:{region}:{account}:table/"
+    return {
+        "SourceBuckets": ",".join(f"arn:{partition}:s3:::{each}" for each in settings.source_buckets),
+        "SourceTables": ",".join(f"{table}{each}" for each in settings.source_tables),
     }
 
 
@@ -146,24 +164,17 @@ def _upload(session: boto3.Session, bucket: str, code: CodeArchive, endpoint_url
 
 def main() -> None:
     """Deploy from the command line, with the credentials and region of the environment."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--prefix", required=True)
-    parser.add_argument("--image-id", required=True, help="AMI of the workers")
-    parser.add_argument("--subnets", required=True, help="comma-separated subnet ids of the workers")
-    parser.add_argument("--instance-type", default="g6e.xlarge")
-    parser.add_argument("--max-instances", type=int, default=4)
-    parser.add_argument("--warm-pool-size", type=int, default=0, help="instances in service or stopped")
-    parser.add_argument("--layer-arn", default="", help="layer with the functions' third-party libraries")
-    parser.add_argument("--region", help="default: the environment's")
-    parser.add_argument("--profile", help="default: the environment's")
-    arguments = parser.parse_args()
+    arguments = _parser().parse_args()
     settings = DeploySettings(
         prefix=arguments.prefix,
         image_id=arguments.image_id,
-        subnets=tuple(arguments.subnets.split(",")),
+        subnets=arguments.subnets,
         instance_type=arguments.instance_type,
         max_instances=arguments.max_instances,
         warm_pool_size=arguments.warm_pool_size,
+        boot_s=arguments.boot_s,
+        source_buckets=arguments.source_buckets,
+        source_tables=arguments.source_tables,
         layer_arn=arguments.layer_arn,
     )
     try:
@@ -173,6 +184,29 @@ def main() -> None:
         sys.exit(f"deploy failed: {error}")
     for name, value in sorted(outputs.items()):
         print(f"{name} = {value}")  # noqa: T201 - the command's answer
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=__doc__)
+    add = parser.add_argument
+    add("--prefix", required=True)
+    add("--image-id", required=True, help="AMI of the workers")
+    add("--subnets", required=True, type=_names, help="comma-separated subnet ids of the workers")
+    add("--instance-type", default="g6e.xlarge")
+    add("--max-instances", type=int, default=4)
+    add("--warm-pool-size", type=int, default=0, help="instances in service or stopped")
+    add("--boot-s", type=int, default=300, help="seconds a boot may take beside a warm pool (300)")
+    add("--source-buckets", type=_names, default=(), help="comma-separated buckets that tenants adopt from")
+    add("--source-tables", type=_names, default=(), help="comma-separated tables that tenants adopt from")
+    add("--layer-arn", default="", help="layer with the functions' third-party libraries")
+    add("--region", help="default: the environment's")
+    add("--profile", help="default: the environment's")
+    return parser
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Return the names of a comma-separated list; an empty text names nothing."""
+    return tuple(each.strip() for each in text.split(",") if each.strip())
 
 
 if __name__ == "__main__":

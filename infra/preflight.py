@@ -141,13 +141,14 @@ def _group_effects(client: Any, names: Names) -> list[Effect]:  # noqa: ANN401 -
     protected = group.get("NewInstancesProtectedFromScaleIn")
     pool = _ask(client.describe_warm_pool, AutoScalingGroupName=names.gpu_group)
     found = _ask(client.describe_lifecycle_hooks, AutoScalingGroupName=names.gpu_group)
-    hooked = {hook["LifecycleTransition"] for hook in found.get("LifecycleHooks", [])}
-    boots_whole = not pool.get("WarmPoolConfiguration") or "autoscaling:EC2_INSTANCE_LAUNCHING" in hooked
+    hooked = {hook["LifecycleHookName"]: hook for hook in found.get("LifecycleHooks", [])}
+    transition = hooked.get(f"{names.prefix}-boot", {}).get("LifecycleTransition")
+    boots_whole = not pool.get("WarmPoolConfiguration") or transition == "autoscaling:EC2_INSTANCE_LAUNCHING"
     return [
         Effect(name="worker-group.min", wanted=0, found=group.get("MinSize")),
         Effect(name="worker-group.new_instances_protected", wanted=True, found=protected),
         Effect(name="worker-group.launches", wanted=True, found="LaunchTemplate" in group),
-        # a pool without a launch hook stops its instances in the middle of their boot
+        # a pool without the hook that workers answer stops its instances in the middle of their boot
         Effect(name="warm-pool.has_launch_hook", wanted=True, found=boots_whole),
     ]
 

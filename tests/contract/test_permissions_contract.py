@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
@@ -10,6 +11,7 @@ from botocore.exceptions import ClientError
 from parjanya_dagster.aws.clients import AwsClients
 from parjanya_dagster.aws.control_dynamodb import DynamoControlStore
 from parjanya_dagster.aws.execution_asg import AutoScalingFleet
+from parjanya_dagster.aws.heart_cloudwatch import CloudWatchHeart
 from parjanya_dagster.aws.intent_sqs import SqsIntentQueue
 from parjanya_dagster.aws.tenant_buckets import S3TenantBuckets
 from parjanya_dagster.aws.truth_dynamodb import DynamoImageStore
@@ -149,6 +151,7 @@ def test_worker_may_answer_its_lifecycle_hook(deployed_aws: DeployedAws) -> None
         "InstanceId": "i-0123456789abcdef0",
     }
 
+    groups.describe_lifecycle_hooks(AutoScalingGroupName=deployed_aws.names.gpu_group)
     for call in (
         lambda: groups.complete_lifecycle_action(**named, LifecycleActionResult="CONTINUE"),
         lambda: groups.record_lifecycle_action_heartbeat(**named),
@@ -179,6 +182,55 @@ def test_reconcile_function_may_beat_watch_and_reap(deployed_aws: DeployedAws, f
         clients.autoscaling.terminate_instance_in_auto_scaling_group(
             InstanceId=instance["InstanceId"], ShouldDecrementDesiredCapacity=True
         )
+
+
+@pytest.mark.parametrize(("plane", "identity"), [("lambda", "on-schedule"), ("dagster", "operator")])
+def test_plane_may_put_the_heartbeat_that_its_alarm_hears(
+    deployed_aws: DeployedAws, plane: str, identity: str
+) -> None:
+    """A plane without the right would look dead while it works, and be started again and again."""
+    watch = deployed_aws.root.client("cloudwatch", endpoint_url=deployed_aws.aws.endpoint)
+    names = deployed_aws.names
+    heart = CloudWatchHeart(
+        clients_of(deployed_aws, _role_of(deployed_aws, identity)).cloudwatch, prefix=names.prefix
+    )
+
+    heart.beat(plane, now=datetime.now(tz=UTC))
+
+    [alarm] = watch.describe_alarms(AlarmNames=[f"{names.prefix}-heartbeat-{plane}"])["MetricAlarms"]
+    heard = watch.get_metric_statistics(
+        Namespace=alarm["Namespace"],
+        MetricName=alarm["MetricName"],
+        Dimensions=alarm["Dimensions"],
+        StartTime=datetime.now(tz=UTC) - timedelta(minutes=5),
+        EndTime=datetime.now(tz=UTC) + timedelta(minutes=5),
+        Period=alarm["Period"],
+        Statistics=[alarm["Statistic"]],
+    )["Datapoints"]
+    assert sum(each["SampleCount"] for each in heard) >= 1
+
+
+@pytest.mark.parametrize("identity", ["on-stream", "on-schedule", "operator"])
+def test_plane_may_fall_back_to_another_version_of_the_template(
+    deployed_aws: DeployedAws, identity: str
+) -> None:
+    """Incident 6a: a breaker that may not change the version can only stop launching."""
+    clients = clients_of(deployed_aws, _role_of(deployed_aws, identity))
+    fleet = AutoScalingFleet(clients.autoscaling, group=deployed_aws.names.gpu_group)
+    size = fleet.size()
+    assert not isinstance(size, Blind), size.reason
+    assert size.value.template_version is not None
+
+    fleet.use_template(size.value.template_version)
+
+
+@pytest.mark.parametrize("identity", ["on-upload", "worker"])
+def test_nobody_else_may_choose_what_the_fleet_launches(deployed_aws: DeployedAws, identity: str) -> None:
+    """Whoever chooses the template chooses the code that runs with the workers' rights."""
+    groups = clients_of(deployed_aws, _role_of(deployed_aws, identity)).autoscaling
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        groups.update_auto_scaling_group(AutoScalingGroupName=deployed_aws.names.gpu_group, MaxSize=9)
 
 
 @pytest.mark.parametrize("identity", ["on-upload", "on-stream", "on-schedule", "worker"])
@@ -212,7 +264,9 @@ def test_operator_may_erase_with_every_version(deployed_aws: DeployedAws, tenant
 
 
 def _role_of(deployed: DeployedAws, identity: str) -> boto3.Session:
-    """Return a session with the role of a function or of the workers."""
+    """Return a session with the role of a function or of the workers, or the operator's."""
+    if identity == "operator":
+        return deployed.operator
     role = f"arn:aws:iam::{deployed.names.account}:role/{deployed.names.prefix}-{identity}"
     sts = deployed.root.client("sts", endpoint_url=deployed.aws.endpoint)
     given = sts.assume_role(RoleArn=role, RoleSessionName="probe")["Credentials"]

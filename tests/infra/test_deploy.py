@@ -18,7 +18,7 @@ from infra.preflight import describe_effects
 from infra.stacks import Stack, deploy_stack
 from parjanya_dagster.core.errors import ConfigError
 from parjanya_dagster.core.names import Names
-from parjanya_dagster.local.credentials import Profile, local_session, root_session
+from parjanya_dagster.local.credentials import Profile, create_users, local_session, root_session
 from parjanya_dagster.local.deployment import KNOWN_DIFFERENCES, deploy_locally, worker_image
 from parjanya_dagster.local.stack import LocalAws
 from tests.conftest import DeployedAws
@@ -125,6 +125,40 @@ def test_preflight_when_a_warm_pool_has_no_hook_then_deploy_says_so(local_aws: L
 
     missing = {effect.name for effect in effects if not effect.is_seen}
     assert missing - KNOWN_DIFFERENCES == {"warm-pool.has_launch_hook"}
+
+
+def test_sources_when_named_then_are_read_by_whoever_needs_them_and_no_other_bucket_is(
+    local_aws: LocalAws,
+) -> None:
+    """An adopted original lies in somebody else's bucket: read it, list it, never write it."""
+    prefix, session = f"p{uuid.uuid4().hex[:8]}", root_session(local_aws)
+    source, other = f"{prefix}-old-archive", f"{prefix}-foreign"
+    s3 = session.client("s3", endpoint_url=local_aws.endpoint)
+    for bucket in (source, other):
+        s3.create_bucket(Bucket=bucket)
+        s3.put_object(Bucket=bucket, Key="2019/a.jpg", Body=b"x")
+    settings = dataclasses.replace(
+        _SETTINGS, prefix=prefix, source_buckets=("first", source), source_tables=(f"{prefix}-old-photos",)
+    )
+    deploy(session, settings, endpoint_url=local_aws.endpoint)
+    create_users(local_aws, prefix=prefix)
+
+    for profile in Profile:
+        reader = local_session(local_aws, profile, prefix=prefix).client(
+            "s3", endpoint_url=local_aws.endpoint
+        )
+        assert reader.get_object(Bucket=source, Key="2019/a.jpg")["ContentLength"] == 1
+        assert reader.list_objects_v2(Bucket=source)["KeyCount"] == 1
+        for refused in (
+            lambda client: client.get_object(Bucket=other, Key="2019/a.jpg"),
+            lambda client: client.delete_object(Bucket=source, Key="2019/a.jpg"),
+        ):
+            with pytest.raises(ClientError, match="AccessDenied"):
+                refused(reader)
+    operator = local_session(local_aws, Profile.OPERATOR, prefix=prefix)
+    assert operator.client("s3", endpoint_url=local_aws.endpoint).list_object_versions(Bucket=source)
+    with pytest.raises(ClientError, match="ResourceNotFound"):  # not there, which IAM would not have told
+        operator.client("dynamodb", endpoint_url=local_aws.endpoint).scan(TableName=f"{prefix}-old-photos")
 
 
 def test_heartbeat_alarms_when_deployed_then_hear_each_plane_alone(deployed_aws: DeployedAws) -> None:

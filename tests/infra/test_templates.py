@@ -41,6 +41,24 @@ def test_warm_pool_when_created_then_its_hook_is_there_before() -> None:
 
     assert resources["WarmPool"]["DependsOn"] == "BootHook"
     assert resources["WarmPool"]["Condition"] == resources["BootHook"]["Condition"]
+    # the name that workers answer: gpu_worker.membership, parjanya_dagster.local.fleet
+    assert resources["BootHook"]["Properties"]["LifecycleHookName"] == {"Fn::Sub": "${Prefix}-boot"}
+
+
+@pytest.mark.parametrize("policy", ["ReconcilePolicy", "OperatorPolicy"])
+def test_fall_back_when_allowed_then_launches_nothing_but_the_workers_template(policy: str) -> None:
+    """AWS asks whoever changes the version for the rights to launch it: these, and no wider ones."""
+    resources = decode(str(TEMPLATES / "control.yaml"))[0]["Resources"]
+    statements = resources[policy]["Properties"]["PolicyDocument"]["Statement"]
+    found = {each["Sid"]: each for each in statements if "Sid" in each}
+
+    assert found["FallBack"]["Condition"]["ArnEquals"]["ec2:LaunchTemplate"]["Fn::Sub"].endswith(
+        ":launch-template/${WorkerTemplateId}"
+    )
+    assert found["FallBackAsWorker"]["Resource"]["Fn::Sub"].endswith(":role/${Prefix}-worker")
+    assert found["FallBackAsWorker"]["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}
+    }
 
 
 @pytest.mark.parametrize("function", ["OnStream", "OnSchedule"])
