@@ -19,10 +19,7 @@ from parjanya_dagster.core.reconcile.actions import AdoptObject, LookOnFrom
 from parjanya_dagster.core.reconcile.snapshot import Arrivals
 from parjanya_dagster.core.records import RecordKind
 from parjanya_dagster.core.truth.identity import ImageKey, new_image_id
-from parjanya_dagster.core.truth.row import Status
-
-BEFORE_UPLOAD: Final = (Status.PENDING_UPLOAD, Status.UPLOAD_FAILED)
-"""Statuses of rows that do not know of an object; a tombstone knows, and stays one."""
+from parjanya_dagster.core.truth.row import BEFORE_UPLOAD
 
 _ROUND: Final = 60
 """Looks in which every tenant has its turn, while `_MOST_AT_ONCE` tenants a look suffice for that."""

@@ -7,12 +7,13 @@ Everything it remembers is a record of Truth: PULSE and BOOT written by workers,
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeVar, assert_never
+from typing import Final, assert_never
 
 from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.readings import reading_of
 from parjanya_dagster.core.belief.boot import Boot
 from parjanya_dagster.core.belief.pulse import Pulse
-from parjanya_dagster.core.belief.signals import Blind, FleetSignal, Reading
+from parjanya_dagster.core.belief.signals import Blind, FleetSignal
 from parjanya_dagster.core.errors import EdgeError, UnavailableError
 from parjanya_dagster.core.ports import EmptyReadings
 from parjanya_dagster.core.reconcile.actions import (
@@ -39,8 +40,6 @@ _LEAST_IMAGES: Final = 8
 _PULSE_LIFE: Final = timedelta(days=1)
 _BOOT_LIFE: Final = timedelta(days=7)
 _DECISION_LIFE: Final = timedelta(days=30)
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +76,9 @@ def observe_capacity(platform: Platform, fleet: FleetSignal, *, whole: bool = Tr
     return CapacityView(
         memory=memory,
         rates=rates,
-        pulses=_read(platform, "pulses", lambda: _pulses(platform, names)),
+        pulses=reading_of(platform, "pulses", lambda: _pulses(platform, names)),
         # nothing is asked for and nobody is there: nothing boots
-        boots=None if is_idle else _read(platform, "boots", lambda: newest_boots(platform)),
+        boots=None if is_idle else reading_of(platform, "boots", lambda: newest_boots(platform)),
         launches=None if is_idle else platform.fleet.launches(),
         quiet=_run(platform, DEMAND),
         surplus=_run(platform, SURPLUS),
@@ -152,6 +151,16 @@ def newest_boots(platform: Platform) -> tuple[Boot, ...]:
     """
     found = platform.records.newest(RecordKind.BOOT, limit=_BOOTS_READ)
     return tuple(Boot.of(document) for _, document in found)
+
+
+def capacity_memory(platform: Platform) -> CapacityMemory:
+    """Return what was learned of starts, of gaps in demand, and whom nothing was heard of.
+
+    Raises:
+        EdgeError: Truth did not answer.
+    """
+    document = platform.records.get(RecordKind.LEARNED, _MEMORY)
+    return CapacityMemory.of(document) if document else CapacityMemory()
 
 
 def learn_throughput(platform: Platform, *, images: int, seconds: float) -> None:
@@ -248,11 +257,8 @@ def _record(
 
 
 def _memory(platform: Platform) -> CapacityMemory | Blind:
-    try:
-        document = platform.records.get(RecordKind.LEARNED, _MEMORY)
-    except EdgeError as error:
-        return Blind(signal="capacity memory", reason=str(error), at=platform.clock())
-    return CapacityMemory.of(document) if document else CapacityMemory()
+    learned = reading_of(platform, "capacity memory", lambda: capacity_memory(platform))
+    return learned if isinstance(learned, Blind) else learned.value
 
 
 def _run(platform: Platform, signal: str) -> EmptyReadings | None:
@@ -275,10 +281,3 @@ def _rates(platform: Platform) -> tuple[float, ...]:
 def _pulses(platform: Platform, instance_ids: list[str]) -> dict[str, Pulse]:
     found = {name: platform.records.get(RecordKind.PULSE, name) for name in instance_ids}
     return {name: Pulse.of(name, document) for name, document in found.items() if document}
-
-
-def _read(platform: Platform, signal: str, read: Callable[[], T]) -> Reading[T] | Blind:
-    try:
-        return Reading(value=read(), at=platform.clock())
-    except EdgeError as error:
-        return Blind(signal=signal, reason=str(error), at=platform.clock())

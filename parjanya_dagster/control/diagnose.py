@@ -4,20 +4,19 @@ Queues are counted before the rows that wait for their messages are read: a job 
 shows as a row that no longer waits, and never as a job that got lost.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
+from parjanya_dagster.control.capacity import capacity_memory, newest_boots
 from parjanya_dagster.control.dead_letters import open_dead_letters
 from parjanya_dagster.control.listing import images_of
 from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.readings import reading_of
 from parjanya_dagster.control.sources import sources_for
-from parjanya_dagster.core.belief.boot import Boot
 from parjanya_dagster.core.belief.pulse import Pulse
 from parjanya_dagster.core.belief.signals import Blind, QueueSignal, Reading
-from parjanya_dagster.core.errors import EdgeError
 from parjanya_dagster.core.names import NO_SOURCES, TenantSources
-from parjanya_dagster.core.reconcile.capacity_memory import CapacityMemory
 from parjanya_dagster.core.reconcile.diagnose import diagnose
 from parjanya_dagster.core.reconcile.evidence import Evidence, Patience, Residue, Rows
 from parjanya_dagster.core.reconcile.findings import Finding
@@ -27,10 +26,6 @@ from parjanya_dagster.core.truth.row import ImageRow, Lane
 NEWEST_READ: Final = 100
 """Newest rows of each tenant that are looked at."""
 RECORDS_READ: Final = 500
-STARTS_READ: Final = 50
-MEMORY: Final = "capacity"
-
-T = TypeVar("T")
 
 
 def diagnosis_of(platform: Platform) -> list[Finding]:
@@ -45,11 +40,11 @@ def findings_in(platform: Platform, evidence: Evidence) -> list[Finding]:
 
 def observe_evidence(platform: Platform) -> Evidence:
     """Return everything that a diagnosis may look at."""
-    registry = _read(platform, "registry", lambda: tuple(platform.control.tenants()))
+    registry = reading_of(platform, "registry", lambda: tuple(platform.control.tenants()))
     queue, dead_letter_queue = platform.queue.depth(), platform.queue.dead_letter_depth()
     if all(isinstance(each, Blind) for each in (registry, queue, dead_letter_queue)):
         return _nothing_else(platform, registry, queue, dead_letter_queue)
-    rows = _read(platform, "image rows", lambda: _rows(platform, registry))
+    rows = reading_of(platform, "image rows", lambda: _rows(platform, registry))
     return Evidence(
         queue=queue,
         dead_letter_queue=dead_letter_queue,
@@ -57,16 +52,16 @@ def observe_evidence(platform: Platform) -> Evidence:
         fleet=platform.fleet.size(),
         launches=platform.fleet.launches(),
         steps=platform.steps.open_steps(),
-        heartbeats=_read(platform, "heartbeats", platform.control.heartbeats),
+        heartbeats=reading_of(platform, "heartbeats", platform.control.heartbeats),
         registry=registry,
-        traces=_read(platform, "backlog counters and buckets", lambda: _traces(platform)),
-        boots=_read(platform, "boots", lambda: _boots(platform)),
-        pulses=_read(platform, "pulses", lambda: _pulses(platform)),
-        dead_letters=_read(platform, "dead-letter records", lambda: tuple(open_dead_letters(platform))),
-        residues=_read(platform, "audits", lambda: _residues(platform)),
-        memory=_read(platform, "capacity memory", lambda: _memory(platform)),
+        traces=reading_of(platform, "backlog counters and buckets", lambda: _traces(platform)),
+        boots=reading_of(platform, "boots", lambda: newest_boots(platform)),
+        pulses=reading_of(platform, "pulses", lambda: _pulses(platform)),
+        dead_letters=reading_of(platform, "dead-letter records", lambda: tuple(open_dead_letters(platform))),
+        residues=reading_of(platform, "audits", lambda: _residues(platform)),
+        memory=reading_of(platform, "capacity memory", lambda: capacity_memory(platform)),
         names=platform.names,
-        sources=_read(platform, "sources", lambda: _sources(platform, rows)),
+        sources=reading_of(platform, "sources", lambda: _sources(platform, rows)),
         breaker_limits=platform.capacity.breaker,
     )
 
@@ -98,13 +93,6 @@ def _nothing_else(
         sources=rest,
         breaker_limits=platform.capacity.breaker,
     )
-
-
-def _read(platform: Platform, signal: str, read: Callable[[], T]) -> Reading[T] | Blind:
-    try:
-        return Reading(value=read(), at=platform.clock())
-    except EdgeError as error:
-        return Blind(signal=signal, reason=str(error), at=platform.clock())
 
 
 def _rows(platform: Platform, registry: Reading[tuple[str, ...]] | Blind) -> Rows:
@@ -141,19 +129,9 @@ def _traces(platform: Platform) -> Mapping[str, str]:
     } | {record_id.partition("#")[0]: f"backlog counter {record_id}" for record_id, _ in counters}
 
 
-def _boots(platform: Platform) -> tuple[Boot, ...]:
-    found = platform.records.newest(RecordKind.BOOT, limit=STARTS_READ)
-    return tuple(Boot.of(document) for _, document in found)
-
-
 def _pulses(platform: Platform) -> dict[str, Pulse]:
     found = platform.records.newest(RecordKind.PULSE, limit=RECORDS_READ)
     return {instance_id: Pulse.of(instance_id, document) for instance_id, document in found}
-
-
-def _memory(platform: Platform) -> CapacityMemory:
-    document = platform.records.get(RecordKind.LEARNED, MEMORY)
-    return CapacityMemory.of(document) if document else CapacityMemory()
 
 
 def _residues(platform: Platform) -> tuple[Residue, ...]:

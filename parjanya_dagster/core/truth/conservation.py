@@ -12,11 +12,10 @@ from typing import Any, Final
 
 from parjanya_dagster.core.truth.erasure import is_unfinished
 from parjanya_dagster.core.truth.identity import created_at_of
-from parjanya_dagster.core.truth.row import ImageRow, Status
+from parjanya_dagster.core.truth.row import BEFORE_UPLOAD, ImageRow, Status
 
 WINDOW: Final = timedelta(days=1)
 SAMPLES: Final = 5
-_BEFORE_UPLOAD: Final = frozenset({Status.PENDING_UPLOAD, Status.UPLOAD_FAILED})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -116,7 +115,7 @@ def audited(
     """
     stored = set(objects)
     heads = list(rows)
-    past = [row for row in heads if row.status not in _BEFORE_UPLOAD and row.status is not Status.ERASED]
+    past = [row for row in heads if row.status not in BEFORE_UPLOAD and row.status is not Status.ERASED]
     here = {row.key.image_id for row in past if row.original is None or row.original.bucket == bucket}
     erased = {row.key.image_id for row in heads if row.status is Status.ERASED}
     left = {

@@ -7,6 +7,7 @@ first and then named here, so nothing stale can be read and nothing is lost.
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from parjanya_dagster.core.truth.identity import ImageKey
 
@@ -33,6 +34,10 @@ class Status(StrEnum):
             Status.PENDING_VALIDATION,
             Status.PENDING_VLM_ENRICHMENT,
         )
+
+
+BEFORE_UPLOAD: Final = frozenset({Status.PENDING_UPLOAD, Status.UPLOAD_FAILED})
+"""Statuses of rows that do not know of an object; a tombstone knows, and stays one."""
 
 
 class Lane(StrEnum):
