@@ -3,15 +3,17 @@
 import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 
 from parjanya_dagster.control.counters import backlog
 from parjanya_dagster.control.reconcile import reconcile_world
 from parjanya_dagster.core.belief.signals import Blind
+from parjanya_dagster.core.errors import EdgeError
 from parjanya_dagster.defs.assets_scoring import score_images, vlm_scores
 from parjanya_dagster.defs.checks import gap_of, gap_report
+from parjanya_dagster.defs.observations import observations
 from parjanya_dagster.defs.partitions import POLICY_VERSIONS, TENANTS
 from parjanya_dagster.defs.resources import PlatformResource
 from parjanya_dagster.defs.run_tags import PARTITION, run_tags
@@ -89,16 +91,35 @@ def backlog_sensor(
 def intent_gap_sensor(
     context: dg.SensorEvaluationContext, platform: PlatformResource
 ) -> dg.SensorResult | dg.SkipReason:
-    """Reconcile Truth with Intent, and report the intent gap when it changes: the second net."""
+    """Reconcile Truth with Intent: the second net. Report what changed: intent gap, and backlog by tenant."""
     world = platform.get()
     cycle = reconcile_world(world)
     for trouble in (*cycle.applied.faults, *cycle.applied.blind) if cycle.applied else ():
         context.log.warning(trouble)
     gap = gap_of(world, cycle.snapshot.gaps, now=world.clock())
-    seen = json.dumps({"by_tenant": dict(gap.by_tenant), "overdue": gap.is_overdue}, sort_keys=True)
-    if seen == context.cursor:
-        return dg.SkipReason(f"reconciled; intent gap unchanged: {gap.total} rows")
-    return dg.SensorResult(asset_events=[dg.AssetCheckEvaluation(**gap_report(gap))], cursor=seen)
+    seen = {"by_tenant": dict(gap.by_tenant), "overdue": gap.is_overdue}
+    before = _remembered(context.cursor)
+    told, events = before["told"], list[dg.AssetCheckEvaluation | dg.AssetObservation]()
+    if seen != before["gap"]:
+        events.append(dg.AssetCheckEvaluation(**gap_report(gap)))
+    try:
+        news, told = observations(world, told, known=_partitions(context, TENANTS))
+        events += news
+    except EdgeError as error:
+        context.log.warning("backlog not reported: %s", error)
+    if not events:
+        return dg.SkipReason(f"reconciled; backlog and intent gap unchanged: {gap.total} rows")
+    return dg.SensorResult(asset_events=events, cursor=json.dumps({"gap": seen, "told": told}))
+
+
+def _remembered(cursor: str | None) -> dict[str, Any]:
+    """Return what the last tick reported; one that cannot be read costs a report again, and nothing else."""
+    nothing: dict[str, Any] = {"gap": None, "told": {}}
+    try:
+        document = json.loads(cursor or "{}")
+    except ValueError:
+        return nothing
+    return document if isinstance(document, dict) and document.keys() == nothing.keys() else nothing
 
 
 def _partitions(context: dg.SensorEvaluationContext, definition: dg.DynamicPartitionsDefinition) -> set[str]:

@@ -1,6 +1,6 @@
 """Resources that stand in for AWS: the fakes' platform, and a bucket in a dictionary."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dagster as dg
@@ -12,7 +12,10 @@ from parjanya_dagster.defs.assets_policy import policy_decisions
 from parjanya_dagster.defs.assets_scoring import vlm_scores
 from parjanya_dagster.defs.assets_truth import uploads, validated_images
 from parjanya_dagster.defs.resources import PlatformResource
+from parjanya_dagster.simulation.fakes.platform import FakePlatform
+from tests.builders import a_job, a_row
 
+Tick = dg.SensorResult | dg.SkipReason
 WEB = "http://web.test"
 ASSETS = [uploads, validated_images, vlm_intents, vlm_scores, policy_decisions]
 
@@ -93,3 +96,11 @@ def materialized(
     run = instance.get_run_by_id(result.run_id)
     assert run is not None
     return Materialized(run=run, metadata=dict(event.materialization.metadata))
+
+
+def a_backlog(world: FakePlatform, *tenants: str) -> None:
+    """Put one stamped row and its job for each tenant."""
+    for number, tenant in enumerate(tenants, start=1):
+        row = a_row(number, tenant_id=tenant)
+        world.images.add(replace(row, intent_at=world.clock(), intent_id=f"intent-{number}", emissions=1))
+        world.queue.send([a_job(row, intent_id=f"intent-{number}", now=world.clock())])

@@ -1,9 +1,7 @@
 """Sensors, tick by tick: what they ask for, and what holds them back."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -19,32 +17,8 @@ from parjanya_dagster.defs.sensors import (
     tenant_discovery,
 )
 from parjanya_dagster.simulation.fakes.platform import FakePlatform
-from tests.builders import TENANT, a_job, a_row
-from tests.dagster.stand_ins import platform_resource
-
-Tick = dg.SensorResult | dg.SkipReason
-
-
-@pytest.fixture
-def tick(world: FakePlatform, instance: dg.DagsterInstance) -> Callable[..., Tick]:
-    """Evaluate a sensor once; nothing is remembered between two ticks but what a cursor is given."""
-
-    def evaluate(sensor: dg.SensorDefinition, *, cursor: str | None = None) -> Tick:
-        resources = {"platform": platform_resource(world.platform())}
-        context = dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources)
-        answer: Any = sensor(context)
-        assert isinstance(answer, dg.SensorResult | dg.SkipReason)
-        return answer
-
-    return evaluate
-
-
-def _a_backlog(world: FakePlatform, *tenants: str) -> None:
-    """Put one stamped row and its job for each tenant."""
-    for number, tenant in enumerate(tenants, start=1):
-        row = a_row(number, tenant_id=tenant)
-        world.images.add(replace(row, intent_at=world.clock(), intent_id=f"intent-{number}", emissions=1))
-        world.queue.send([a_job(row, intent_id=f"intent-{number}", now=world.clock())])
+from tests.builders import TENANT, a_row
+from tests.dagster.stand_ins import Tick, a_backlog
 
 
 def _asked_for(answer: Tick) -> list[str | None]:
@@ -68,7 +42,7 @@ def test_backlog_when_tenants_wait_asks_for_one_tagged_run_each(
 ) -> None:
     """Each tenant with a backlog gets its own run, tagged with tenant, priority and what waited."""
     instance.add_dynamic_partitions("tenant", ["other"])
-    _a_backlog(world, TENANT, "other")
+    a_backlog(world, TENANT, "other")
 
     answer = tick(backlog_sensor)
 
@@ -82,7 +56,7 @@ def test_backlog_when_a_tenant_has_no_partition_yet_leaves_it_for_discovery(
     world: FakePlatform, tick: Callable[..., Tick]
 ) -> None:
     """A run for a partition that Dagster does not know would kill the tick for every tenant."""
-    _a_backlog(world, "newcomer", TENANT)
+    a_backlog(world, "newcomer", TENANT)
 
     assert _asked_for(tick(backlog_sensor)) == [TENANT]
 
@@ -98,7 +72,7 @@ def test_backlog_when_a_run_is_active_asks_for_no_second(
     by_hand: bool,
 ) -> None:
     """At most one active run per tenant, whether a sensor or a person started it."""
-    _a_backlog(world, TENANT)
+    a_backlog(world, TENANT)
     _a_run(instance, status, by_hand=by_hand)
     world.clock.advance(hours=1)
 
@@ -112,7 +86,7 @@ def test_backlog_when_a_run_just_began_waits_the_minimum_interval(
     world: FakePlatform, instance: dg.DagsterInstance, tick: Callable[..., Tick]
 ) -> None:
     """Runs that end at once don't follow each other without a pause; nothing but the run storage is asked."""
-    _a_backlog(world, TENANT)
+    a_backlog(world, TENANT)
     _a_run(instance, dg.DagsterRunStatus.SUCCESS)
 
     assert isinstance(tick(backlog_sensor), dg.SkipReason)
@@ -129,7 +103,7 @@ def test_backlog_when_the_last_run_did_not_succeed_backs_off(
 ) -> None:
     """A failing or cancelled tenant waits longer, alone, and without a cursor to forget it."""
     instance.add_dynamic_partitions("tenant", ["other"])
-    _a_backlog(world, TENANT, "other")
+    a_backlog(world, TENANT, "other")
     _a_run(instance, status)
 
     world.clock.advance(seconds=MINIMUM_RUN_INTERVAL.total_seconds() + 1)
@@ -142,7 +116,7 @@ def test_backlog_when_the_queue_is_empty_starts_nothing(
     world: FakePlatform, tick: Callable[..., Tick]
 ) -> None:
     """A run could do nothing for rows whose jobs are lost: the fleet must not be woken for them for ever."""
-    _a_backlog(world, TENANT)
+    a_backlog(world, TENANT)
     world.queue.purge()
 
     answer = tick(backlog_sensor)
@@ -155,7 +129,7 @@ def test_backlog_when_the_queue_cannot_be_read_goes_by_truth(
     world: FakePlatform, tick: Callable[..., Tick]
 ) -> None:
     """Blind is never zero."""
-    _a_backlog(world, TENANT)
+    a_backlog(world, TENANT)
     world.calls.fail("queue.depth", UnavailableError("no answer"))
 
     assert _asked_for(tick(backlog_sensor)) == [TENANT]
@@ -167,7 +141,7 @@ def test_backlog_with_many_tenants_reads_a_bounded_number_of_times(
     """A tick costs the same calls with fifty tenants as with one."""
     tenants = [f"tenant-{number}" for number in range(50)]
     instance.add_dynamic_partitions("tenant", tenants)
-    _a_backlog(world, *tenants)
+    a_backlog(world, *tenants)
     world.calls.clear()
 
     assert len(_asked_for(tick(backlog_sensor))) == 50
@@ -212,7 +186,7 @@ def test_intent_gap_when_rows_have_no_job_repairs_beats_and_reports_once(
     assert len(world.queue.jobs) == 1
     assert "dagster" in world.control.heartbeats()
     assert isinstance(found, dg.SensorResult)
-    (evaluation,) = found.asset_events
+    (evaluation, _) = found.asset_events
     assert isinstance(evaluation, dg.AssetCheckEvaluation)
     assert (evaluation.check_name, evaluation.passed) == ("intent_gap", False)
     assert evaluation.severity is dg.AssetCheckSeverity.ERROR
@@ -246,7 +220,10 @@ def test_intent_gap_when_the_event_path_is_busy_reports_no_gap(
     assert isinstance(empty, dg.SensorResult)
     world.images.add(a_row(1, due_at=world.clock() - timedelta(seconds=5)))
 
-    assert isinstance(tick(intent_gap_sensor, cursor=empty.cursor), dg.SkipReason)
+    busy = tick(intent_gap_sensor, cursor=empty.cursor)
+
+    assert isinstance(busy, dg.SensorResult)
+    assert [type(event) for event in busy.asset_events] == [dg.AssetObservation]
     assert world.queue.jobs == []
 
 
