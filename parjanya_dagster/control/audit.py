@@ -105,30 +105,19 @@ def audit_tenant(
     now = platform.clock()
     known = {each.window: each for each in closed_windows(platform, tenant_id)}
     first = _first_window(platform, tenant_id, full=full)
+    every = list(_windows(first, now))
     windows: list[WindowAudit] = []
-    kept: list[WindowAudit] = []
-    changed: list[datetime] = []
-    for window in _windows(first, now):
-        before = known.get(window)
-        if before is not None and not full:
-            kept.append(before)
-            continue
-        found = _audited(platform, tenant_id, window, now)
-        progress(found)
-        windows.append(found)
-        if before is not None and before.digest != found.digest:
-            changed.append(window.since)
-        elif found.residue == 0 and now - window.until >= CLOSES_AFTER:
-            platform.records.put(
-                RecordKind.CONSERVATION, closed_id(tenant_id, window), window_document(found)
-            )
+    for window in every:
+        if full or window not in known:
+            windows.append(_compared(platform, tenant_id, window, known.get(window), now))
+            progress(windows[-1])
     correct(platform, tenant_id, _waiting(platform, tenant_id))
     audit = TenantAudit(
         tenant_id=tenant_id,
         first=first,
         windows=tuple(windows),
-        kept=tuple(kept),
-        changed=tuple(changed),
+        kept=() if full else tuple(known[window] for window in every if window in known),
+        changed=tuple(each.window.since for each in windows if _is_changed(known.get(each.window), each)),
         full=full,
         at=now,
     )
@@ -234,6 +223,21 @@ def _oldest_row(platform: Platform, tenant_id: str) -> Window | None:
     """Return the window of the tenant's oldest row; a listing knows no other way to it than through all."""
     last = deque(all_images(platform, tenant_id), maxlen=1)
     return window_of(last[0].key.image_id) if last else None
+
+
+def _compared(
+    platform: Platform, tenant_id: str, window: Window, before: WindowAudit | None, now: datetime
+) -> WindowAudit:
+    """Compare a window, and close it once nothing in it can change; one that did change stays on record."""
+    found = _audited(platform, tenant_id, window, now)
+    may_close = found.residue == 0 and now - window.until >= CLOSES_AFTER
+    if may_close and not _is_changed(before, found):
+        platform.records.put(RecordKind.CONSERVATION, closed_id(tenant_id, window), window_document(found))
+    return found
+
+
+def _is_changed(before: WindowAudit | None, found: WindowAudit) -> bool:
+    return before is not None and before.digest != found.digest
 
 
 def _audited(platform: Platform, tenant_id: str, window: Window, now: datetime) -> WindowAudit:

@@ -24,39 +24,18 @@ def why_tenant(
     Args:
         rows: its newest rows; a wait that is older than all of them is not seen here.
     """
-    subject = f"tenant:{tenant_id}"
     counts = Counter(row.status.value for row in rows)
     evidence = facts(", ".join(f"{count} {status}" for status, count in counts.most_common()))
     if not is_registered:
-        return Answer(
-            subject=subject,
-            status="unregistered",
-            owner=Owner.PERSON,
-            reason="it has no registry marker, so whatever goes by the registry passes it over",
-            since=None,
-            deadline=None,
-            then=f"`parjanya tenant add {tenant_id}` writes the marker; so does its next upload",
-            evidence=evidence,
-        )
+        return _unregistered(tenant_id, evidence)
     waiting = [row for row in rows if not row.status.is_settled]
     if not waiting:
-        return Answer(
-            subject=subject,
-            status="quiet",
-            owner=Owner.NOBODY,
-            reason=f"nothing waits among its newest {counted(len(rows), 'image')}"
-            if rows
-            else "it has no images",
-            since=max((row.entered_at for row in rows), default=None),
-            deadline=None,
-            then="nothing, until something is uploaded or replayed",
-            evidence=evidence,
-        )
+        return _quiet(tenant_id, rows, evidence)
     # Rows that only a person can move say nothing about whether the line runs.
     oldest = min(waiting, key=lambda row: (row.quarantined, row.entered_at))
     answer = why_image(oldest, around, limits, now)
     return Answer(
-        subject=subject,
+        subject=f"tenant:{tenant_id}",
         status="waiting",
         owner=answer.owner,
         reason=f"{len(waiting)} of its newest {counted(len(rows), 'image')} wait; the oldest: "
@@ -65,4 +44,31 @@ def why_tenant(
         deadline=answer.deadline,
         then=answer.then,
         evidence=(*evidence, f"oldest: {oldest.key}", *answer.evidence),
+    )
+
+
+def _unregistered(tenant_id: str, evidence: tuple[str, ...]) -> Answer:
+    return Answer(
+        subject=f"tenant:{tenant_id}",
+        status="unregistered",
+        owner=Owner.PERSON,
+        reason="it has no registry marker, so whatever goes by the registry passes it over",
+        since=None,
+        deadline=None,
+        then=f"`parjanya tenant add {tenant_id}` writes the marker; so does its next upload",
+        evidence=evidence,
+    )
+
+
+def _quiet(tenant_id: str, rows: Sequence[ImageRow], evidence: tuple[str, ...]) -> Answer:
+    nothing = f"nothing waits among its newest {counted(len(rows), 'image')}"
+    return Answer(
+        subject=f"tenant:{tenant_id}",
+        status="quiet",
+        owner=Owner.NOBODY,
+        reason=nothing if rows else "it has no images",
+        since=max((row.entered_at for row in rows), default=None),
+        deadline=None,
+        then="nothing, until something is uploaded or replayed",
+        evidence=evidence,
     )
