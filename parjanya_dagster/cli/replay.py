@@ -18,20 +18,27 @@ from parjanya_dagster.core.reconcile.replay_plan import ReplayPlan, Selection
 from parjanya_dagster.core.truth.row import Lane, Status, Verdict
 
 _LANES: Final = click.Choice([lane.value for lane in Lane])
-_STATUSES: Final = click.Choice([Status.VLM_FAILED.value, Status.ENRICHED.value])
+_STATUSES: Final = click.Choice(
+    [Status.VLM_FAILED.value, Status.ENRICHED.value, Status.REJECTED_TECHNICAL.value]
+)
+_BOUNDARIES: Final = click.Choice(["all", "none", "validation"])
 _VERDICTS: Final = click.Choice([verdict.value for verdict in Verdict])
 
 
 @click.command()
 @click.option("--tenant", "tenants", multiple=True, help="Whose images; may be repeated.")
 @click.option("--id", "image_ids", multiple=True, help="tenant#image, or an image of the one --tenant.")
-@click.option("--status", "statuses", multiple=True, type=_STATUSES, help="Where they stand; both if none.")
+@click.option(
+    "--status", "statuses", multiple=True, type=_STATUSES, help="Where they stand; anywhere if none."
+)
 @click.option("--policy", help="Decided under this version.")
 @click.option("--fingerprint", help="Answered by this engine, pack and decode path.")
 @click.option("--verdict", type=_VERDICTS, help="Decided so.")
 @click.option("--since", help="Uploaded then or later, e.g. 2026-03-01T12:30 (UTC).")
 @click.option("--until", help="Uploaded before then.")
-@click.option("--boundary", type=click.Choice(["all", "none"]), help="All answers anew, or none of them.")
+@click.option(
+    "--boundary", type=_BOUNDARIES, help="All answers anew, none of them, or rejected files read again."
+)
 @click.option("--questions", help="Only these anew, e.g. sharpness,exposure.")
 @click.option("--lane", type=_LANES, default="regrade", show_default=True, help="Fresh goes first.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many images, a tenant's newest first.")
@@ -46,7 +53,8 @@ def replay(*, plan_file: Path | None, yes: bool, as_json: bool, **options: Any) 
 
     --boundary all asks every question anew. --questions a,b asks these anew and keeps the other answers
     where they still compare. --boundary none keeps all answers and decides again under the policy in force,
-    without any GPU.
+    without any GPU. --boundary validation reads files again that were rejected, e.g. by a decoder that has
+    since been mended.
 
     Without --yes it only says what would be touched and what that costs. With --plan FILE it leaves the
     exact list there; `--yes --plan FILE` carries out that list. Rows that changed meanwhile are skipped and
@@ -63,7 +71,9 @@ def replay(*, plan_file: Path | None, yes: bool, as_json: bool, **options: Any) 
             preview_replay, platform, selection, boundary, tariff=tariff, lane=lane, limit=limit
         )
     elif plan_file is None or not yes:
-        raise InvalidRequestError("say which images, and --boundary all, --boundary none or --questions a,b")
+        raise InvalidRequestError(
+            "say which images, and --boundary all, none or validation, or --questions a,b"
+        )
     conduct(platform, wish, action="replay", preview=preview, steps=_steps(platform))
 
 
@@ -74,7 +84,7 @@ def _steps(platform: Platform) -> Callable[[ReplayPlan, Done, Callable[[], bool]
 def _boundary(options: dict[str, Any]) -> Boundary:
     boundary, questions = options["boundary"], options["questions"]
     if (boundary is None) == (questions is None):
-        raise InvalidRequestError("say how far back: --boundary all, --boundary none, or --questions a,b")
+        raise InvalidRequestError("say how far back: --boundary all, none or validation, or --questions a,b")
     return Boundary.parsed(boundary or f"questions:{questions}")
 
 

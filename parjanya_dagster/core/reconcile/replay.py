@@ -18,6 +18,7 @@ from parjanya_dagster.core.truth.row import Decision, ImageRow, Lane, Status
 
 _ALL: Final = "all"
 _NONE: Final = "none"
+_VALIDATION: Final = "validation"
 _SOME: Final = "questions:"
 
 
@@ -28,33 +29,40 @@ class Boundary:
     Args:
         asks: whether anything is asked again; False keeps all answers and only decides again.
         questions: what is asked anew, by id; the rest is carried over. None asks everything.
+        validates: whether the file itself is read again first, and asked about only if it is sound now.
     """
 
     asks: bool = True
     questions: tuple[str, ...] | None = None
+    validates: bool = False
 
     def __str__(self) -> str:
+        if self.validates:
+            return _VALIDATION
         if not self.asks:
             return _NONE
         return _ALL if self.questions is None else _SOME + ",".join(self.questions)
 
     @classmethod
     def parsed(cls, text: str) -> Self:
-        """Return the boundary written as `all`, `none` or `questions:<id>,<id>`.
+        """Return the boundary written as `all`, `none`, `validation` or `questions:<id>,<id>`.
 
         Raises:
             InvalidRequestError: it is none of these.
         """
-        if text in (_ALL, _NONE):
-            return cls(asks=text == _ALL)
+        if text in (_ALL, _NONE, _VALIDATION):
+            return cls(asks=text != _NONE, validates=text == _VALIDATION)
         questions = tuple(sorted({name for name in text.removeprefix(_SOME).split(",") if name}))
         if not text.startswith(_SOME) or not questions:
-            raise InvalidRequestError(f"a replay's boundary is all, none or questions:a,b; not '{text}'")
+            raise InvalidRequestError(
+                f"a replay's boundary is all, none, validation or questions:a,b; not '{text}'"
+            )
         return cls(questions=questions)
 
 
 EVERYTHING: Final = Boundary()
 RULES_ALONE: Final = Boundary(asks=False)
+FROM_THE_FILE: Final = Boundary(validates=True)
 
 
 class Refusal(StrEnum):
@@ -62,6 +70,7 @@ class Refusal(StrEnum):
 
     MISSING = "missing"
     NEVER_SCORED = "never_scored"
+    NOT_REJECTED = "not_rejected"
     BEING_SCORED = "being_scored"
     NO_ANSWERS = "no_answers"
     OTHER_QUESTIONS = "other_questions"
@@ -79,6 +88,8 @@ def is_held_back(row: ImageRow) -> bool:
 
 def refusal(row: ImageRow, boundary: Boundary) -> Refusal | None:
     """Return why a replay to `boundary` has nothing to do with a row as it stands, or None."""
+    if boundary.validates:
+        return None if row.status is Status.REJECTED_TECHNICAL else Refusal.NOT_REJECTED
     if is_held_back(row):
         return None if boundary.asks else Refusal.NO_ANSWERS
     if row.status is Status.PENDING_VLM_ENRICHMENT:
@@ -94,11 +105,15 @@ def replayed(row: ImageRow, boundary: Boundary, *, lane: Lane, now: datetime) ->
     """Return the row moved to a boundary that asks: in the gap, where reconciliation finds it.
 
     A row that is held back stands at its boundary already: it is let back into the gap as it is, with its
-    generation, and everything counted against it forgotten.
+    generation, and everything counted against it forgotten. One whose file is read again keeps its generation
+    too: nothing was ever asked in it.
 
     Raises:
         IllegalTransitionError: see `refusal`.
     """
+    if boundary.validates:
+        # Its date is that of any row in validation: past the stream's, whose function is too small to decode.
+        return replace(advanced(row, Event.REVALIDATED, now=now), lane=lane)
     if is_held_back(row):
         return replace(
             row,

@@ -194,7 +194,9 @@ def slices(entries: Sequence[Entry], size: int) -> Iterable[Sequence[Entry]]:
 
 
 def _was_let_go(entry: Entry, row: ImageRow) -> bool:
-    """A row that waited when the plan was made was held back; now it no longer is."""
+    """A row that waited when the plan was made was held back, and is no more; a rejected one left that."""
+    if entry.status is Status.REJECTED_TECHNICAL:
+        return row.status not in (entry.status, Status.ERASED)
     return not entry.status.is_settled and not is_held_back(row)
 
 

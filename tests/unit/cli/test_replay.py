@@ -100,6 +100,20 @@ def test_replay_with_yes_says_first_what_it_touches_and_then_what_it_did(world: 
     assert "0 images" in nothing.stdout
 
 
+def test_replay_with_boundary_validation_takes_what_was_rejected_and_stands_in_the_trail(
+    world: FakePlatform,
+) -> None:
+    """What a mended decoder may now read is found by status; failures of the engine are left alone."""
+    add(world, a_row(4, status=Status.REJECTED_TECHNICAL, last_error="undecodable"))
+
+    done = told(world, "replay", "--status", "rejected_technical", "--boundary", "validation", "--yes")
+
+    (entry,) = trail(world.platform(), limit=9)
+    assert (done["replayed"], entry.action) == (1, "replay --boundary validation --lane regrade")
+    assert world.images.rows[a_key(4)].status is Status.PENDING_VALIDATION
+    assert generations(world) == [1, 1, 1, 1]
+
+
 def test_plan_when_reviewed_is_run_exactly_and_what_changed_is_named(
     world: FakePlatform, tmp_path: Path
 ) -> None:

@@ -10,7 +10,13 @@ from parjanya_dagster.control.reconcile import reconcile_world
 from parjanya_dagster.control.replay import tariff_of
 from parjanya_dagster.core.errors import ConfigError, InvalidRequestError
 from parjanya_dagster.core.policy.preview import Tariff
-from parjanya_dagster.core.reconcile.replay import EVERYTHING, RULES_ALONE, Boundary, Refusal
+from parjanya_dagster.core.reconcile.replay import (
+    EVERYTHING,
+    FROM_THE_FILE,
+    RULES_ALONE,
+    Boundary,
+    Refusal,
+)
 from parjanya_dagster.core.reconcile.replay_plan import Selection
 from parjanya_dagster.core.truth.row import Lane, Status, Verdict
 from parjanya_dagster.simulation.fakes.platform import a_fake_platform
@@ -113,6 +119,24 @@ def test_replay_moves_rows_into_the_gap_and_reconciliation_emits_fresh_intent(
     assert (first.generation, first.lane, first.questions) == (2, Lane.REGRADE, questions)
     assert (second.generation, second.questions) == (2, None)
     assert world.images.rows[a_key(1)].decision == a_decision()
+
+
+def test_replay_from_the_file_has_the_sweep_read_it_again() -> None:
+    """A decoder that was mended gets another look at what it rejected, and at nothing else."""
+    rejected = scored_row(1, status=Status.REJECTED_TECHNICAL, last_error="undecodable", result_id=None)
+    world = a_world(rejected, failed_row(2))
+
+    preview = previewed(world, FROM_THE_FILE)
+    done = replayed(world, preview)
+    again = replayed(world, preview)
+    world.clock.advance(minutes=4)
+    reconcile_world(world.platform())
+
+    assert dict(preview.by_reason) == {"undecodable": 1}
+    assert dict(preview.left_out) == {Refusal.NOT_REJECTED: 1}
+    assert (done.moved, again.moved, again.skipped) == (1, 0, {a_key(1): Refusal.REPLAYED_ALREADY})
+    row = world.images.rows[a_key(1)]
+    assert (row.status, row.generation, row.last_error) == (Status.PENDING_VLM_ENRICHMENT, 1, None)
 
 
 def test_price_of_a_replay_follows_from_how_fast_drains_were_lately() -> None:

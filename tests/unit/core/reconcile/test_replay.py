@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from parjanya_dagster.core.errors import IllegalTransitionError, InvalidRequestError
 from parjanya_dagster.core.reconcile.replay import (
     EVERYTHING,
+    FROM_THE_FILE,
     RULES_ALONE,
     Boundary,
     Refusal,
@@ -18,13 +19,14 @@ from parjanya_dagster.core.reconcile.replay import (
     refusal,
     replayed,
 )
+from parjanya_dagster.core.truth.lifecycle import VALIDATION_PATIENCE
 from parjanya_dagster.core.truth.row import Lane, Status, Verdict
 from tests.builders import NOON, a_decision, a_result, a_row
 
 LATER = NOON + timedelta(hours=1)
 SOME = Boundary(questions=("focus",))
 STATUSES = st.sampled_from(Status)
-BOUNDARIES = st.sampled_from([EVERYTHING, RULES_ALONE, SOME])
+BOUNDARIES = st.sampled_from([EVERYTHING, RULES_ALONE, SOME, FROM_THE_FILE])
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,7 @@ BOUNDARIES = st.sampled_from([EVERYTHING, RULES_ALONE, SOME])
     [
         ("all", EVERYTHING),
         ("none", RULES_ALONE),
+        ("validation", FROM_THE_FILE),
         ("questions:focus", SOME),
         ("questions:b,a,,b", Boundary(questions=("a", "b"))),
     ],
@@ -60,12 +63,15 @@ def test_boundary_when_it_says_nothing_is_refused(text: str) -> None:
         (Status.PENDING_VALIDATION, EVERYTHING, Refusal.NEVER_SCORED),
         (Status.REJECTED_TECHNICAL, RULES_ALONE, Refusal.NEVER_SCORED),
         (Status.ERASED, EVERYTHING, Refusal.NEVER_SCORED),
+        (Status.REJECTED_TECHNICAL, FROM_THE_FILE, None),
+        (Status.PENDING_VALIDATION, FROM_THE_FILE, Refusal.NOT_REJECTED),
+        (Status.ENRICHED, FROM_THE_FILE, Refusal.NOT_REJECTED),
     ],
 )
 def test_row_when_it_stands_elsewhere_is_refused(
     status: Status, boundary: Boundary, expected: Refusal | None
 ) -> None:
-    """Only what was scored can be scored again, and only what has answers can be decided again."""
+    """What was scored can be scored again, what has answers decided again, what was rejected read again."""
     assert refusal(a_row(status=status), boundary) is expected
 
 
@@ -108,6 +114,17 @@ def test_replay_of_a_held_back_row_lets_it_back_into_the_gap_with_its_generation
     assert after.is_gap
     assert (after.generation, after.status, after.due_at) == (row.generation, row.status, LATER)
     assert (after.emissions, after.returns, after.postponed, after.intent_id) == (0, 0, 0, None)
+
+
+def test_replay_from_the_file_puts_a_rejected_row_back_into_validation_with_all_its_attempts() -> None:
+    """Nothing was asked in its generation, so that stays; the sweep reads the file, not the stream."""
+    row = a_row(status=Status.REJECTED_TECHNICAL, attempts=3, last_error="validation_crashed")
+
+    after = replayed(row, FROM_THE_FILE, lane=Lane.REGRADE, now=LATER)
+
+    assert after.is_gap
+    assert (after.status, after.generation, after.lane) == (Status.PENDING_VALIDATION, 1, Lane.REGRADE)
+    assert (after.attempts, after.due_at) == (0, LATER + VALIDATION_PATIENCE)
 
 
 def test_decision_when_made_again_keeps_the_answers_in_a_new_generation() -> None:

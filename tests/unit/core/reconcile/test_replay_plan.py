@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parjanya_dagster.core.errors import InvalidRequestError
-from parjanya_dagster.core.reconcile.replay import EVERYTHING, RULES_ALONE, Boundary, Refusal
+from parjanya_dagster.core.reconcile.replay import (
+    EVERYTHING,
+    FROM_THE_FILE,
+    RULES_ALONE,
+    Boundary,
+    Refusal,
+)
 from parjanya_dagster.core.reconcile.replay_plan import (
     Entry,
     ReplayPlan,
@@ -110,6 +116,7 @@ def test_plan_when_the_file_holds_something_else_is_refused(document: object) ->
 
 
 HELD_BACK = a_row(quarantined=True)
+REJECTED = a_row(status=Status.REJECTED_TECHNICAL)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +140,24 @@ def test_entry_when_its_row_moved_since_is_left_alone(
     entry = Entry(key=before.key, generation=before.generation, status=before.status)
 
     assert moved_since(entry, now, EVERYTHING) is expected
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (Status.REJECTED_TECHNICAL, None),
+        (Status.PENDING_VALIDATION, Refusal.REPLAYED_ALREADY),
+        (Status.ENRICHED, Refusal.REPLAYED_ALREADY),
+        (Status.ERASED, Refusal.CHANGED),
+    ],
+)
+def test_entry_when_its_file_is_read_again_already_is_passed_over(
+    now: Status, expected: Refusal | None
+) -> None:
+    """Its generation stays, so its status tells: nothing but a replay takes a row out of rejection."""
+    entry = Entry(key=REJECTED.key, generation=REJECTED.generation, status=REJECTED.status)
+
+    assert moved_since(entry, replace(REJECTED, status=now), FROM_THE_FILE) is expected
 
 
 def test_entries_when_sliced_stay_whole_and_in_order() -> None:
