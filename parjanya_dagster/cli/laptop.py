@@ -12,7 +12,7 @@ from typing import Final
 
 from parjanya_dagster.cli.connection import connect, environment_of
 from parjanya_dagster.cli.home import Home
-from parjanya_dagster.control.policies import publish_policy
+from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.trail import recorded
 from parjanya_dagster.core.errors import ConfigError
 from parjanya_dagster.core.names import Names
@@ -22,7 +22,6 @@ from parjanya_dagster.local.deployment import deploy_locally
 from parjanya_dagster.local.loopback import HOST
 from parjanya_dagster.local.services import Service
 from parjanya_dagster.local.stack import LocalAws
-from parjanya_dagster.policies.shipped import shipped_policy
 
 WEB: Final = "web"
 FLEET: Final = "fleet"
@@ -73,9 +72,7 @@ def bring_up(home: Home, *, with_dagster: bool, progress: Progress = lambda _, _
     deploy_locally(aws, prefix=home.prefix, max_instances=home.max_instances)
     platform = connect(home)
     if platform.control.published_policy() is None:
-        shipped = shipped_policy()
-        with recorded(platform, "parjanya up", f"policy publish {shipped.version}"):
-            publish_policy(platform, shipped.canonical)
+        _publish_shipped_policy(platform)
     progress("templates, users, policy", time.monotonic() - started)
     started = time.monotonic()
     web = _web(home, environment_of(home, aws, Profile.OPERATOR))
@@ -108,6 +105,16 @@ def take_down(home: Home, *, wipe: bool = False) -> list[str]:
     if wipe and home.path.exists():
         shutil.rmtree(home.path)
     return ended
+
+
+def _publish_shipped_policy(platform: Platform) -> None:
+    # It is compiled with Polars, whose import no command but the first `up` should wait for.
+    from parjanya_dagster.control.policies import publish_policy  # noqa: PLC0415 - see above
+    from parjanya_dagster.policies.shipped import shipped_policy  # noqa: PLC0415 - see above
+
+    shipped = shipped_policy()
+    with recorded(platform, "parjanya up", f"policy publish {shipped.version}"):
+        publish_policy(platform, shipped.canonical)
 
 
 def endpoints(home: Home) -> Endpoints:

@@ -1,21 +1,30 @@
-"""`parjanya status`: what runs, what is true, what is asked for, and how many work on it."""
+"""`parjanya status`: what runs, what is true, what is asked for, how many work on it, and what is wrong."""
 
 import json
 from collections import Counter
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from parjanya_dagster.cli.connection import connect
 from parjanya_dagster.cli.home import Home, load_home
 from parjanya_dagster.cli.laptop import SERVICES, endpoints
+from parjanya_dagster.control.capacity_report import report_capacity
+from parjanya_dagster.control.counters import backlog
+from parjanya_dagster.control.diagnose import findings_in, observe_evidence
 from parjanya_dagster.control.listing import images_of
 from parjanya_dagster.control.platform import Platform
-from parjanya_dagster.core.belief.signals import Blind, FleetSignal, QueueSignal
+from parjanya_dagster.core.belief.signals import Blind, FleetSignal, QueueSignal, Reading
+from parjanya_dagster.core.errors import EdgeError
+from parjanya_dagster.core.reconcile.evidence import Evidence, value_of
 from parjanya_dagster.local import services
 from parjanya_dagster.local.stack import LocalAws
+
+T = TypeVar("T")
 
 _COUNTED = 1_000
 _MIB = 2**20
@@ -24,7 +33,7 @@ _MIB = 2**20
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def status(*, as_json: bool) -> None:
-    """Show processes, addresses, images by status, queues, fleet and heartbeats.
+    """Show processes, addresses, images by status, backlog, queues, fleet, heartbeats and what is wrong.
 
     A signal that cannot be read is shown as blind, with the reason; blind is never zero.
     """
@@ -68,23 +77,49 @@ def process_rows(home: Home) -> list[dict[str, Any]]:
 
 
 def platform_report(platform: Platform) -> dict[str, Any]:
-    """Return Truth, Intent and Execution in numbers; counts cover each tenant's newest 1,000 images."""
-    now = platform.clock()
+    """Return Truth, Intent and Execution in numbers, and the findings; one reading serves them all."""
+    evidence, now = observe_evidence(platform), platform.clock()
+    findings = findings_in(platform, evidence)
     return {
-        "policy": platform.control.published_policy(),
-        "tenants": {
-            tenant_id: dict(
-                Counter(str(row.status) for row in images_of(platform, tenant_id, limit=_COUNTED))
-            )
-            for tenant_id in platform.control.tenants()
-        },
-        "queue": _queue(platform.queue.depth()),
-        "dead_letters": _queue(platform.queue.dead_letter_depth()),
-        "fleet": _fleet(platform.fleet.size()),
-        "heartbeat_age_s": {
-            plane: round((now - at).total_seconds(), 1) for plane, at in platform.control.heartbeats().items()
-        },
+        "policy": _readable(platform.control.published_policy),
+        "tenants": _readable(lambda: _images(platform, evidence)),
+        "backlog": _readable(lambda: dict(backlog(platform))),
+        "queue": _queue(evidence.queue),
+        "dead_letters": _queue(evidence.dead_letter_queue),
+        "open_dead_letters": _reading(evidence.dead_letters, len),
+        "fleet": _fleet(evidence.fleet),
+        "capacity": _readable(lambda: _capacity(platform)),
+        "heartbeat_age_s": _reading(
+            evidence.heartbeats,
+            lambda beats: {plane: round((now - at).total_seconds(), 1) for plane, at in beats.items()},
+        ),
+        "findings": [{"incident": each.incident, "summary": each.summary} for each in findings],
     }
+
+
+def _images(platform: Platform, evidence: Evidence) -> dict[str, dict[str, int]]:
+    """Return each tenant's newest 1,000 images by status."""
+    return {
+        tenant_id: dict(Counter(str(row.status) for row in images_of(platform, tenant_id, limit=_COUNTED)))
+        for tenant_id in value_of(evidence.registry) or ()
+    }
+
+
+def _capacity(platform: Platform) -> str | None:
+    target = report_capacity(platform, decisions=1).target
+    return target.plan.words if target else None
+
+
+def _readable(read: Callable[[], object]) -> object:
+    """Return what is read, or why it cannot be."""
+    try:
+        return read()
+    except EdgeError as error:
+        return {"blind": str(error)}
+
+
+def _reading(signal: Reading[T] | Blind, words: Callable[[T], object]) -> object:
+    return {"blind": signal.reason} if isinstance(signal, Blind) else words(signal.value)
 
 
 def _queue(signal: QueueSignal) -> dict[str, Any]:
@@ -122,20 +157,52 @@ def _print(report: dict[str, Any]) -> None:
     for name in ("web", "dagster"):
         if report["urls"][name]:
             console.print(f"[bold]{name:<14}[/]{report['urls'][name]}")
-    console.print(f"[bold]{'policy':<14}[/]{report['policy'] or 'none published'}")
-    console.print("\n[dim]tenants[/]" if report["tenants"] else "[dim]no tenants yet[/]")
-    for tenant_id, counts in report["tenants"].items():
-        console.print(f"[bold]{tenant_id:<14}[/]{_words(counts) or 'no images'}")
+    show_platform(console, report)
+
+
+def show_platform(console: Console, report: dict[str, Any]) -> None:
+    """Print a report of the platform."""
+
+    def line(name: str, words: str) -> None:
+        console.print(f"[bold]{name:<14}[/]{words}")
+
+    line("policy", _told(report["policy"]) or "none published")
+    tenants = report["tenants"]
+    if "blind" in tenants:
+        line("tenants", _told(tenants))
+    else:
+        console.print("\n[dim]tenants[/]" if tenants else "[dim]no tenants yet[/]")
+        for tenant_id, counts in tenants.items():
+            line(tenant_id, _told(counts) or "no images")
     console.print()
-    for name in ("queue", "dead_letters", "fleet"):
-        console.print(f"[bold]{name.replace('_', ' '):<14}[/]{_signal(report[name])}")
-    ages = ", ".join(f"{plane} {age:.0f} s ago" for plane, age in report["heartbeat_age_s"].items())
-    console.print(f"[bold]{'heartbeats':<14}[/]{ages or 'none yet'}")
+    line("backlog", _told(report["backlog"]) or "nothing waits")
+    line("queue", _told(report["queue"]))
+    line(
+        "dead letters",
+        f"{_told(report['dead_letters'])}; on record {_told(report['open_dead_letters'])} open",
+    )
+    line("fleet", _told(report["fleet"]))
+    line("capacity", _told(report["capacity"]) or "unknown: the group cannot be read")
+    ages = report["heartbeat_age_s"]
+    if "blind" not in ages:
+        ages = ", ".join(f"{plane} {age:.0f} s ago" for plane, age in ages.items())
+    line("heartbeats", _told(ages) or "none yet")
+    findings = report["findings"]
+    if findings:
+        first = escape(findings[0]["summary"])
+        line("findings", f"[bold red]{len(findings)}[/]: {first}. More: `parjanya diagnose`")
+    else:
+        line("findings", "nothing is wrong")
 
 
-def _words(counts: dict[str, Any]) -> str:
-    return ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items())
-
-
-def _signal(signal: dict[str, Any]) -> str:
-    return f"[bold red]BLIND[/]: {signal['blind']}" if "blind" in signal else _words(signal)
+def _told(found: object) -> str:
+    """Return a number, a sentence, counts, or blindness for a person."""
+    match found:
+        case None:
+            return ""
+        case {"blind": reason}:
+            return f"[bold red]BLIND[/]: {escape(str(reason))}"
+        case dict():
+            return ", ".join(f"{count} {str(name).replace('_', ' ')}" for name, count in found.items())
+        case _:
+            return escape(str(found))
