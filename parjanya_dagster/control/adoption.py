@@ -27,12 +27,12 @@ from parjanya_dagster.core.reconcile.adoption import (
     refusal_of,
 )
 from parjanya_dagster.core.reconcile.source_mapping import SourceMapping
+from parjanya_dagster.core.reconcile.wording import SAMPLES
 from parjanya_dagster.core.records import RecordKind
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.row import Status
 
 BATCH: Final = 100
-_SAMPLES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class Progress:
         """Count one object or record."""
         self.counts[found] += 1
         sample = self.samples.setdefault(found, [])
-        if len(sample) < _SAMPLES:
+        if len(sample) < SAMPLES:
             sample.append(key)
 
 

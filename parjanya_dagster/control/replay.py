@@ -25,10 +25,10 @@ from parjanya_dagster.core.reconcile.replay_plan import (
     planned,
     slices,
 )
+from parjanya_dagster.core.reconcile.wording import SAMPLES
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.row import ImageRow, Lane, Status
 
-SAMPLES: Final = 5
 _AT_ONCE: Final = 25
 
 

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from math import floor
 from typing import Any, Final
 
+from parjanya_dagster.core.reconcile.wording import counted
+
 _SECONDS_PER_HOUR: Final = 3600
 _WORK_SHARE: Final = 0.25
 """Of the deadline that starting may not eat: one image behind a cold start is no reason for a fleet."""
@@ -201,7 +203,7 @@ def _shown(options: tuple[Option, ...], chosen: int) -> list[Option]:
 
 def _told(option: Option, *, at: datetime, is_first: bool) -> str:
     done = at + timedelta(seconds=option.finish_s)
-    count = f"{option.instances} instance{'s' * (option.instances != 1)}" if is_first else option.instances
+    count = counted(option.instances, "instance") if is_first else option.instances
     return f"{count}: done {done:%H:%M} (in {_lasting(option.finish_s)}), ${option.usd:.2f}"
 
 

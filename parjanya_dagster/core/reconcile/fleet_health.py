@@ -14,6 +14,7 @@ from parjanya_dagster.core.belief.signals import Blind, FleetSize, Instance, Lau
 from parjanya_dagster.core.reconcile.capacity import HealthLimits
 from parjanya_dagster.core.reconcile.capacity_memory import BootMark
 from parjanya_dagster.core.reconcile.capacity_view import CapacityView
+from parjanya_dagster.core.reconcile.wording import counted, lasting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,18 +151,14 @@ def _doubt_of(
         stalled = now - pulse.progress_at
         if pulse.held == 0 or stalled < limits.stall:
             return None
-        held = f"{pulse.held} message{'s' * (pulse.held != 1)}"
-        return Doubt(instance=instance, reason=f"it holds {held} without progress for {_minutes(stalled)}")
+        held = counted(pulse.held, "message")
+        return Doubt(instance=instance, reason=f"it holds {held} without progress for {lasting(stalled)}")
     begun = [each.started_at for each in (launch, boot) if each is not None]
     born = max(begun, default=None)
     if pulse is not None and (born is None or pulse.at >= born):
-        return Doubt(instance=instance, reason=f"it has shown no pulse for {_minutes(now - pulse.at)}")
+        return Doubt(instance=instance, reason=f"it has shown no pulse for {lasting(now - pulse.at)}")
     if born is None or now - born < boot_bound:
         return None  # its age is unknown, or it may still be booting
     stage = f"the last it said was '{boot.stage}'" if boot else "its worker never said anything"
-    reason = f"no pulse {_minutes(now - born)} after its start; {stage}"
+    reason = f"no pulse {lasting(now - born)} after its start; {stage}"
     return Doubt(instance=instance, reason=reason, never_came_up=True)
-
-
-def _minutes(time: timedelta) -> str:
-    return f"{time.total_seconds() / 60:.0f} min"
