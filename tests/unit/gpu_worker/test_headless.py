@@ -116,6 +116,63 @@ def test_headless_worker_when_the_group_is_silent_works_all_the_same() -> None:
     assert line.all_are(Status.ENRICHED)
 
 
+@dataclass
+class ScriptedService:
+    """A service that is entered as often as a test says, and ends at each second look."""
+
+    entries: int
+    looks: int = 0
+    calls: list[str] = field(default_factory=list)
+
+    def enter(self) -> bool:
+        """See `Service`."""
+        self.calls.append("enter")
+        return self.calls.count("enter") <= self.entries
+
+    def has_ended(self) -> bool:
+        """See `Service`."""
+        self.looks += 1
+        return self.looks % 2 == 0
+
+
+def _serve(line: Line, member: FakeMember, service: ScriptedService) -> None:
+    run_headless(
+        line.platform,
+        a_scorer(),
+        QUICK,
+        member=member,
+        instance_id="i-1",
+        vitals=Vitals(line.platform, instance_id="i-1"),
+        service=service,
+        should_leave=lambda: False,
+        pause=lambda _s: None,
+    )
+
+
+def test_headless_worker_when_it_never_comes_into_service_receives_nothing() -> None:
+    """Buildkite issue 838: an instance that is only warmed neither polls nor asks for protection."""
+    line = Line()
+    line.add(1)
+    member = FakeMember(line)
+
+    _serve(line, member, ScriptedService(entries=0))
+
+    assert line.calls.count("queue.receive") == 0
+    assert member.calls == []
+
+
+def test_headless_worker_when_it_is_taken_out_of_service_waits_to_come_back() -> None:
+    """An idle instance that scale-in returns to the pool enters service again before it receives again."""
+    line = Line()
+    member = FakeMember(line)
+    service = ScriptedService(entries=2)
+
+    _serve(line, member, service)
+
+    assert service.calls == ["enter", "enter", "enter"]
+    assert member.calls == ["protect", "unprotect with 0 in flight"] * 2
+
+
 def test_queue_when_unreadable_shows_no_work() -> None:
     """An unreadable queue is no reason to take an instance."""
     line = Line()
