@@ -9,7 +9,7 @@ from parjanya_dagster.core.truth.row import Status
 from parjanya_dagster.defs.assets_intent import vlm_intents
 from parjanya_dagster.defs.assets_truth import uploads, validated_images
 from parjanya_dagster.simulation.fakes.platform import FakePlatform
-from tests.builders import NAMES, TENANT, a_key, a_row
+from tests.builders import NAMES, TENANT, a_key, a_row, an_original
 from tests.dagster.stand_ins import WEB, materialized
 
 BUCKET = NAMES.uploads_bucket(TENANT)
@@ -44,6 +44,19 @@ def test_uploads_when_a_deadline_passed_without_an_object_closes_the_row(
     assert world.images.rows[late.key].status is Status.UPLOAD_FAILED
     assert world.images.rows[under_way.key].status is Status.PENDING_UPLOAD
     assert done.table("repaired") == [{"repair": "upload:abandoned", "uploads": 1}]
+
+
+def test_uploads_when_images_were_adopted_or_erased_misses_no_object_of_theirs(
+    world: FakePlatform, instance: dg.DagsterInstance
+) -> None:
+    """The asset counts as the audit does: neither an archive nor a tombstone owes the bucket an object."""
+    elsewhere = an_original(a_key(1), bucket="archive")
+    erased = a_row(2, status=Status.ERASED, original=None, due_at=None)
+    world.images.add(a_row(1, status=Status.ENRICHED, original=elsewhere, due_at=None), erased)
+
+    done = materialized(uploads, TENANT, instance=instance, platform=world.platform())
+
+    assert done.metadata["missing_objects"].value == 0
 
 
 def test_uploads_when_another_tenant_is_behind_looks_at_its_own_only(
