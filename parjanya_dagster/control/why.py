@@ -9,7 +9,8 @@ from parjanya_dagster.control.dead_letters import open_dead_letters
 from parjanya_dagster.control.listing import images_of
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.trail import trail
-from parjanya_dagster.core.errors import InvalidRequestError
+from parjanya_dagster.core.belief.signals import Blind
+from parjanya_dagster.core.errors import EdgeError, InvalidRequestError
 from parjanya_dagster.core.names import checked_tenant
 from parjanya_dagster.core.reconcile.dead_letters import DeadLetterRecord
 from parjanya_dagster.core.reconcile.why import Answer, Surroundings, why_image
@@ -38,6 +39,24 @@ def why(platform: Platform, subject: str) -> Answer:
     row = _row(platform, subject)
     around = _surroundings(platform, row)
     return why_image(row, around, platform.limits, platform.clock())
+
+
+def waits_of(platform: Platform, rows: Sequence[ImageRow]) -> dict[ImageKey, Answer]:
+    """Return why each row that waits by itself does so; nothing where that cannot be read.
+
+    For pages that list many: queue, group and heartbeats are read once, and only if any row waits.
+    """
+    waiting = [row for row in rows if not row.status.is_settled and not row.quarantined]
+    if not waiting:
+        return {}
+    try:
+        around = _surroundings(platform)
+    except EdgeError:
+        return {}
+    if isinstance(around.queue, Blind) or isinstance(around.fleet, Blind):
+        return {}  # why it cannot be read is for operators, and for `why`
+    now = platform.clock()
+    return {row.key: why_image(row, around, platform.limits, now) for row in waiting}
 
 
 def _why_tenant(platform: Platform, tenant_id: str) -> Answer:

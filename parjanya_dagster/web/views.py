@@ -7,6 +7,7 @@ from enum import StrEnum
 from operator import itemgetter
 from typing import Any, Final
 
+from parjanya_dagster.core.reconcile.why import Answer
 from parjanya_dagster.core.truth.identity import created_at_of
 from parjanya_dagster.core.truth.row import ImageRow, Status, Verdict
 from parjanya_dagster.web.drawers import Drawer
@@ -44,6 +45,7 @@ class ImageView:
         scores: name and value in 0..1, in the prompt pack's order.
         chances: question and probability of yes, for questions of yes and no.
         labels: question, likeliest label and its probability, for the others without a score.
+        wait: who has to act next and until when, for an image that waits; not part of `state`.
         took_s: seconds from the upload's request to the present status; None while it is pending.
         state: changes whenever anything shown changes.
     """
@@ -58,6 +60,7 @@ class ImageView:
     labels: tuple[tuple[str, str, float], ...]
     caption: str
     note: str
+    wait: str
     has_preview: bool
     uploaded_at: datetime
     took_s: float | None
@@ -80,8 +83,12 @@ def show_of(row: ImageRow) -> Show:
     return _OF_VERDICT[row.decision.verdict] if row.decision else Show.PENDING
 
 
-def view_of(row: ImageRow, drawer: Drawer) -> ImageView:
-    """Return what the page shows of an image."""
+def view_of(row: ImageRow, drawer: Drawer, why: Answer | None = None) -> ImageView:
+    """Return what the page shows of an image.
+
+    Args:
+        why: why it waits, if it does.
+    """
     uploaded_at = created_at_of(row.key.image_id)
     answers = drawer.result.answers if drawer.result else {}
     return ImageView(
@@ -96,6 +103,7 @@ def view_of(row: ImageRow, drawer: Drawer) -> ImageView:
         labels=_labels_of(answers),
         caption=_caption_of(drawer),
         note=_note_of(row),
+        wait=_wait_of(why) if why else "",
         has_preview=row.previews is not None,
         uploaded_at=uploaded_at,
         took_s=(row.entered_at - uploaded_at).total_seconds() if row.status.is_settled else None,
@@ -141,6 +149,11 @@ def _caption_of(drawer: Drawer) -> str:
     size = f"{technical['width']} × {technical['height']}" if technical.get("width") else ""  # noqa: RUF001 - a sign
     parts = (technical.get("format"), size, exif.get("model") or exif.get("make"))
     return " · ".join(str(part) for part in parts if part)
+
+
+def _wait_of(why: Answer) -> str:
+    until = f"By {why.deadline:%-d %b %H:%M:%S} UTC: {why.then}." if why.deadline else f"Then: {why.then}."
+    return f"{why.reason[:1].upper()}{why.reason[1:]}. {until}"
 
 
 def _note_of(row: ImageRow) -> str:

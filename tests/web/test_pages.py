@@ -207,3 +207,18 @@ def test_page_while_storage_is_away_says_so(fakes: FakePlatform, signed_in: Brow
 def test_health_answers(browser: Browser) -> None:
     """The process says that it serves."""
     assert browser.get("/healthz").json() == {"status": "ok"}
+
+
+def test_image_that_waits_says_who_is_next_and_until_when(fakes: FakePlatform, signed_in: Browser) -> None:
+    """Every wait has a reason and an end, and is told where people look first."""
+    sent_at = fakes.clock()
+    fakes.images.add(
+        a_row(1, intent_at=sent_at, intent_id="intent-1", emissions=1), a_row(2, status=Status.ENRICHED)
+    )
+
+    page = signed_in.get("/images").text
+
+    [told] = re.findall(r'<p class="note" title="([^"]+)">waiting to be scored</p>', page)
+    assert told.startswith("Its job is one of 0 on the queue, and no instance is asked for. By ")
+    assert "its job is sent again" in told
+    assert page.count('title="Its job') == 1

@@ -13,6 +13,7 @@ from fastapi.templating import Jinja2Templates
 from parjanya_dagster.control.listing import images_of
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.tokens import authenticate
+from parjanya_dagster.control.why import waits_of
 from parjanya_dagster.core.names import PREVIEWS
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.row import ImageRow
@@ -130,6 +131,7 @@ def get_images_page(
     drawers: Drawers = request.app.state.drawers
     window = images_of(platform, token.tenant_id, limit=WINDOW, before_image_id=before)
     board = board_of(window, show, window_is_full=len(window) == WINDOW)
+    waits = waits_of(platform, board.rows)
     context = {
         "tenant": token.tenant_id,
         "subject": token.subject,
@@ -140,7 +142,7 @@ def get_images_page(
         "took": _took,
         "before": before,
         "board": board,
-        "views": [view_of(row, drawers.of(row)) for row in board.rows],
+        "views": [view_of(row, drawers.of(row), waits.get(row.key)) for row in board.rows],
         "window": len(window),
         "window_is_full": len(window) == WINDOW,
         "pending": board.counts[Show.PENDING] > 0 or any(not row.status.is_settled for row in window),

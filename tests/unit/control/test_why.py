@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from parjanya_dagster.control.trail import recorded
-from parjanya_dagster.control.why import why
-from parjanya_dagster.core.errors import InvalidRequestError
+from parjanya_dagster.control.why import waits_of, why
+from parjanya_dagster.core.errors import DeniedError, InvalidRequestError, UnavailableError
 from parjanya_dagster.core.reconcile.why import Owner
 from parjanya_dagster.core.truth.row import Status
 from parjanya_dagster.simulation.fakes.platform import FakePlatform
@@ -87,3 +87,38 @@ def test_why_of_a_tenant_registered_or_not(world: FakePlatform) -> None:
         why(platform, "tenant:nobody")
     with pytest.raises(InvalidRequestError, match="cannot name a tenant"):
         why(platform, "tenant:!")
+
+
+def test_waits_of_a_page_are_told_for_rows_that_wait_by_themselves(world: FakePlatform) -> None:
+    """What is settled, or set aside for a person, says so itself; the surroundings are read once."""
+    settled, waiting, aside = upload(world, 3)
+    stream(world, [settled])
+    work(world)
+    world.images.add(replace(world.images.rows[aside], quarantined=True))
+    rows = [world.images.rows[key] for key in (settled, waiting, aside)]
+    world.calls.clear()
+
+    waits = waits_of(world.platform(), rows)
+
+    assert {key: answer.reason for key, answer in waits.items()} == {waiting: "no job was sent for it yet"}
+    assert world.calls.names == ["queue.depth", "fleet.size", "control.heartbeats"]
+
+
+def test_waits_of_a_page_without_any_ask_nothing(world: FakePlatform) -> None:
+    """A page of decided images costs what it did."""
+    world.calls.clear()
+
+    assert waits_of(world.platform(), []) == {}
+    assert world.calls.names == []
+
+
+@pytest.mark.parametrize("name", ["queue.depth", "fleet.size", "control.heartbeats"])
+@pytest.mark.parametrize("error", [UnavailableError("no answer"), DeniedError("arn:secret")])
+def test_waits_of_a_page_when_surroundings_cannot_be_read_are_left_out(
+    world: FakePlatform, name: str, error: Exception
+) -> None:
+    """A photographer's page neither fails for it, nor tells what an operator must know."""
+    (key,) = upload(world, 1)
+    world.calls.fail(name, error)
+
+    assert waits_of(world.platform(), [world.images.rows[key]]) == {}

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from parjanya_dagster.core.reconcile.why import Answer, Owner
 from parjanya_dagster.core.truth.row import ImageRow, Status, Verdict
 from parjanya_dagster.simulation.fakes.platform import a_fake_platform
 from parjanya_dagster.web.drawers import Drawer, Drawers
@@ -95,3 +96,22 @@ def test_settled_image_is_read_once_and_a_moving_one_every_time() -> None:
 
     assert fakes.calls.count("images.results") == 1
     assert fakes.calls.count("images.facts") == 3
+
+
+def test_view_of_a_wait_tells_its_end_where_there_is_one_and_is_the_same_card() -> None:
+    """A wait without a date ends by a person; and a queue that moves makes no card out of date."""
+    why = Answer(
+        subject="acme#1",
+        status="waits",
+        owner=Owner.RECONCILE,
+        reason="it is held back",
+        since=NOON,
+        deadline=NOON,
+        then="its job is sent",
+    )
+
+    dated, endless = (view_of(a_row(), BARE, each) for each in (why, replace(why, deadline=None)))
+
+    assert dated.wait == f"It is held back. By {NOON:%-d %b %H:%M:%S} UTC: its job is sent."
+    assert endless.wait == "It is held back. Then: its job is sent."
+    assert dated.state == endless.state == view_of(a_row(), BARE).state
