@@ -1,16 +1,18 @@
 """`parjanya audit`: is everything that was uploaded accounted for, and is everything claimed there?"""
 
 import json
-import sys
 from dataclasses import asdict
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from parjanya_dagster.cli.connection import connect
+from parjanya_dagster.cli.exits import FOUND
 from parjanya_dagster.cli.home import load_home
+from parjanya_dagster.cli.tables import console_for_tables
 from parjanya_dagster.control.audit import (
     IntentAudit,
     audit_document,
@@ -43,29 +45,25 @@ def audit(*, tenant_ids: tuple[str, ...], full: bool, as_json: bool, exit_code: 
     known = registered_tenants(platform, tenant_ids)
     intents = audit_intents(platform)
     report: dict[str, Any] = {"tenants": [], "intents": asdict(intents)}
-    progress = _progress if sys.stderr.isatty() and not as_json else _silent
-    for tenant_id in tenant_ids or known:
-        found = audit_tenant(platform, tenant_id, full=full, progress=progress)
-        report["tenants"].append(audit_document(found))
+    with Console(stderr=True).status("reading") as line:
+        for tenant_id in tenant_ids or known:
+
+            def tell(window: WindowAudit, tenant_id: str = tenant_id) -> None:
+                line.update(f"{tenant_id}, {window.window.since:%Y-%m-%d}: {window.originals} originals")
+
+            found = audit_tenant(platform, tenant_id, full=full, progress=tell)
+            report["tenants"].append(audit_document(found))
     if as_json:
         click.echo(json.dumps(report))
     else:
         _print(report, intents)
     residue = sum(each["residue"] + len(each["changed"]) for each in report["tenants"])
     if exit_code and (residue or report["intents"]["unaccounted"]):
-        sys.exit(1)
-
-
-def _silent(window: WindowAudit) -> None:
-    del window
-
-
-def _progress(window: WindowAudit) -> None:
-    click.echo(f"\r  {window.window.since:%Y-%m-%d}  {window.originals} originals", nl=False, err=True)
+        raise SystemExit(FOUND)
 
 
 def _print(report: dict[str, Any], intents: IntentAudit) -> None:
-    console = Console()
+    console = console_for_tables()
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("tenant")
     for column in ("originals", "rows", "elsewhere", "tombstones", "unaccounted", "days read", "kept"):
@@ -88,13 +86,14 @@ def _print(report: dict[str, Any], intents: IntentAudit) -> None:
 def _print_residues(console: Console, tenant: dict[str, Any]) -> None:
     for name, meaning in _RESIDUES.items():
         if tenant[name]:
-            console.print(f"\n[bold red]{tenant['tenant']}[/]: {tenant[name]} {meaning}")
+            words = escape(meaning.replace("TENANT", tenant["tenant"]))
+            console.print(f"\n[bold red]{tenant['tenant']}[/] · {words}: {tenant[name]}")
             for window in tenant["residues"]:
                 for image_id in window["samples"].get(name, ()):
                     console.print(f"  {image_id}")
     for since in tenant["changed"]:
         console.print(
-            f"\n[bold red]{tenant['tenant']}[/]: {since[:10]} was closed, and is no longer what it was"
+            f"\n[bold red]{tenant['tenant']}[/] · {since[:10]} was closed, and is no longer what it was"
         )
 
 

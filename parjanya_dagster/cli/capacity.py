@@ -9,20 +9,23 @@ from rich.table import Table
 
 from parjanya_dagster.cli.connection import connect
 from parjanya_dagster.cli.home import load_home
-from parjanya_dagster.cli.tables import console_for_tables
+from parjanya_dagster.cli.tables import console_for_tables, words_of_time
 from parjanya_dagster.control.capacity_report import CapacityReport, report_capacity
+from parjanya_dagster.core.reconcile.wording import counted
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.option("--decisions", default=5, show_default=True, help="Earlier decisions to show.")
-def capacity(*, as_json: bool, decisions: int) -> None:
+@click.option(
+    "--limit", type=click.IntRange(0, 1_000), default=5, show_default=True, help="Newest decisions."
+)
+def capacity(*, as_json: bool, limit: int) -> None:
     """Show the plan of capacity: every allowed size with its finish and price, and which one is chosen.
 
     A deadline (PARJANYA_DEADLINE_S), a cap on what the fleet may cost per hour (PARJANYA_PRICE_CAP_USD) and
     the price of an instance (PARJANYA_INSTANCE_USD_PER_HOUR) decide. Nothing is changed.
     """
-    report = report_capacity(connect(load_home()), decisions=decisions)
+    report = report_capacity(connect(load_home()), decisions=limit)
     if as_json:
         click.echo(json.dumps(report.document()))
     else:
@@ -42,13 +45,12 @@ def show(report: CapacityReport, console: Console) -> None:
         speed = (
             f"start {learned.start.total_seconds():.0f} s, {learned.images_per_s:.2f} images/s an instance"
         )
+        boots = counted(len(report.view.known.marks), "boot")
+        drains = counted(len(report.view.rates), "drain")
         for name, words in (
             ("waits", target.demand.words),
             ("fleet", fleet),
-            (
-                "learned",
-                f"{speed}, from {len(report.view.known.marks)} boots, {len(report.view.rates)} drains",
-            ),
+            ("learned", f"{speed}, from {boots}, {drains}"),
             ("plan", target.plan.words),
             ("breaker", target.breaker.words if target.breaker and target.breaker.until else ""),
             ("next", "; ".join(report.next_steps) or "nothing to do"),
@@ -79,11 +81,12 @@ def _options(report: CapacityReport) -> Table:
 
 def _decisions(report: CapacityReport) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("decided at", "by", "what", "desired", "why"):
+    table.add_column("decided", no_wrap=True)
+    for column in ("by", "what", "desired", "why"):
         table.add_column(column, overflow="fold")
     for each in report.decisions:
         table.add_row(
-            f"{each.at:%Y-%m-%d %H:%M:%S}",
+            words_of_time(each.at),
             each.plane,
             each.action.replace("_", " "),
             "" if each.desired is None else str(each.desired),

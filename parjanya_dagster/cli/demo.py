@@ -166,7 +166,7 @@ def _show(platform: Platform, rows: list[ImageRow], uploads: list[Upload]) -> No
     views = [view_of(row, drawers.of(row)) for row in rows]
     console = console_for_tables()
     console.print()
-    console.print(table_of(views))
+    console.print(table_of(views, width=console.width))
     for each in uploads:
         if each.problem:
             console.print(f"{each.path.name}: not uploaded, {each.problem}", markup=False)

@@ -1,7 +1,6 @@
 """`parjanya diagnose`: what is wrong, where, since when, and the cheapest thing to do about it."""
 
 import json
-import sys
 from datetime import UTC, datetime
 
 import click
@@ -10,6 +9,7 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from parjanya_dagster.cli.connection import connect
+from parjanya_dagster.cli.exits import FOUND
 from parjanya_dagster.cli.home import load_home
 from parjanya_dagster.control.diagnose import diagnosis_of
 from parjanya_dagster.core.belief.signals import Blind
@@ -19,7 +19,7 @@ from parjanya_dagster.core.reconcile.symptoms_belief import blindness
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object: a list of findings, [] when healthy.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: `findings`, [] when healthy.")
 @click.option("--exit-code", "with_exit_code", is_flag=True, help="Exit with 1 when there are findings.")
 def diagnose(*, as_json: bool, with_exit_code: bool) -> None:
     """Say what is wrong: the layer at fault, the evidence, since when, and the fix.
@@ -34,7 +34,7 @@ def diagnose(*, as_json: bool, with_exit_code: bool) -> None:
     else:
         _print(findings)
     if findings and with_exit_code:
-        sys.exit(1)
+        raise SystemExit(FOUND)
 
 
 def current_findings() -> list[Finding]:

@@ -3,16 +3,20 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import click
 
 from parjanya_dagster.cli.connection import connect
+from parjanya_dagster.cli.exits import UNFINISHED
 from parjanya_dagster.cli.home import load_home
+from parjanya_dagster.cli.options import TIME, YES_OPTION
+from parjanya_dagster.cli.tables import words_of_counts, words_of_time
 from parjanya_dagster.cli.trail import who_asks
 from parjanya_dagster.control.erase import Erased, How, Wanted, certificate, erase_images, wanted_images
+from parjanya_dagster.core.reconcile.wording import counted
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.row import ImageRow
 
@@ -25,43 +29,42 @@ CERTIFICATE_OPTION: Final = click.option(
 INCLUDE_SOURCE_OPTION: Final = click.option(
     "--include-source", is_flag=True, help="Delete adopted originals in their own bucket too."
 )
-_UNFINISHED: Final = 3
 _SHOWN: Final = 5
 
 
-@click.command("erase")
+@click.command("erase", short_help="Erase images for good, with a certificate.")
 @click.argument("image_ids", nargs=-1, metavar="[ID]...")
-@click.option("--tenant", "tenant_id", required=True)
+@click.option("--tenant", "tenant_id", required=True, help="Whose images.")
 @click.option("--uploader", help="Everything of this person.")
-@click.option("--before", type=click.DateTime(), help="Everything uploaded before this time, UTC.")
+@click.option("--until", type=TIME, help="Everything uploaded before then, e.g. 2026-03-01 (UTC).")
 @INCLUDE_SOURCE_OPTION
-@click.option("--yes", is_flag=True, help="Do it; without this it is only shown.")
+@YES_OPTION
 @CERTIFICATE_OPTION
 def images_erase(
     *,
     image_ids: tuple[str, ...],
     tenant_id: str,
     uploader: str | None,
-    before: datetime | None,
+    until: datetime | None,
     include_source: bool,
     yes: bool,
     certificate_file: Path | None,
 ) -> None:
     """Erase images: originals with every version, previews, facts, results and records.
 
-    Choose them by ID, --uploader or --before; with none of these, what an earlier run left unfinished. A
+    Choose them by ID, --uploader or --until; with none of these, what an earlier run left unfinished. A
     tombstone stays that names nobody and keeps the image from coming back. Jobs on the queue need no purge:
     whoever receives one sees the tombstone and deletes it.
 
     The status is 3 while something is left, or may still be written by who was working on it: repeat it then.
     """
-    if image_ids and (uploader or before):
-        raise click.UsageError("choose images by ID, or by --uploader and --before")
+    if image_ids and (uploader or until):
+        raise click.UsageError("choose images by ID, or by --uploader and --until")
     wanted = Wanted(
         tenant_id=tenant_id,
         image_ids=image_ids,
         uploader=uploader,
-        before=before and before.replace(tzinfo=UTC),
+        before=until,
     )
     platform = connect(load_home())
     images = wanted_images(platform, wanted)
@@ -77,10 +80,15 @@ def images_erase(
 def show_choice(images: Mapping[ImageKey, ImageRow | None]) -> None:
     """Print which images would be erased."""
     counts = Counter("no row" if row is None else row.status.value for row in images.values())
-    what = ", ".join(f"{count} {status}" for status, count in counts.most_common())
-    click.echo(f"{len(images)} images would be erased" + (f": {what}." if images else "."))
+    if not images:
+        click.echo("No image is chosen by this; nothing would be erased.")
+        return
+    told = words_of_counts(dict(counts.most_common()))
+    click.echo(f"{counted(len(images), 'image')} would be erased: {told}.")
     for key in list(images)[:_SHOWN]:
         click.echo(f"  {key.image_id}")
+    if len(images) > _SHOWN:
+        click.echo(f"  and {len(images) - _SHOWN} more")
     click.echo("Nothing was changed; repeat it with --yes.")
 
 
@@ -100,9 +108,9 @@ def conclude(erased: Erased, *, repeat: str) -> None:
     if erased.settling:
         until = max(erased.settling.values())
         click.echo(
-            f"{len(erased.settling)} images were being worked on. What that writes can still come until "
-            f"{until:%Y-%m-%d %H:%M:%S} UTC; then run: {repeat}",
+            f"Not finished: what was being worked on ({counted(len(erased.settling), 'image')}) can still be "
+            f"written to until {words_of_time(until)}; then run: {repeat}",
             err=True,
         )
     if not erased.is_complete:
-        raise click.exceptions.Exit(_UNFINISHED)
+        raise SystemExit(UNFINISHED)

@@ -10,13 +10,13 @@ from parjanya_dagster.cli.home import load_home
 from parjanya_dagster.cli.tables import console_for_tables, table_of
 from parjanya_dagster.control.listing import images_of
 from parjanya_dagster.control.tenants import registered_tenants
-from parjanya_dagster.core.truth.row import ImageRow
+from parjanya_dagster.core.truth.row import ImageRow, Status
 from parjanya_dagster.web.drawers import Drawers
 from parjanya_dagster.web.views import ImageView, Show, view_of
 
 
 @click.group(invoke_without_command=True)
-@click.option("--tenant", "tenant_id")
+@click.option("--tenant", "tenant_id", help="Whose images.")
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Newest images."
 )
@@ -26,7 +26,11 @@ from parjanya_dagster.web.views import ImageView, Show, view_of
 def images(
     context: click.Context, *, tenant_id: str | None, limit: int, show: str | None, as_json: bool
 ) -> None:
-    """List a tenant's images with their verdicts, newest first; `images erase` takes images away for good."""
+    """List a tenant's images with their verdicts, newest first.
+
+    The scores are shown where the terminal is wide enough; --json has them always, with the image's id, which
+    `why`, `replay --id` and `images erase` ask for.
+    """
     if context.invoked_subcommand is not None:
         return
     if tenant_id is None:
@@ -34,7 +38,7 @@ def images(
     platform = connect(load_home())
     registered_tenants(platform, [tenant_id])
     drawers = Drawers(platform.images)
-    rows = images_of(platform, tenant_id, limit=limit)
+    rows = [row for row in images_of(platform, tenant_id, limit=limit) if row.status is not Status.ERASED]
     shown = [(row, view) for row in rows if show in (None, (view := view_of(row, drawers.of(row))).show)]
     if as_json:
         for row, view in shown:
@@ -44,7 +48,8 @@ def images(
             f"No images here yet: `parjanya upload DIR --tenant {tenant_id}`." if not rows else "None."
         )
     else:
-        console_for_tables().print(table_of([view for _, view in shown]))
+        console = console_for_tables()
+        console.print(table_of([view for _, view in shown], width=console.width))
 
 
 images.add_command(images_erase)

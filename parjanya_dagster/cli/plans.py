@@ -5,7 +5,6 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
@@ -14,19 +13,21 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from parjanya_dagster.cli.exits import STOPPED
+from parjanya_dagster.cli.tables import words_of_counts
 from parjanya_dagster.cli.trail import who_asks
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.replay import Done, Preview
 from parjanya_dagster.control.trail import recorded
 from parjanya_dagster.core.errors import InvalidRequestError
 from parjanya_dagster.core.reconcile.replay_plan import ReplayPlan
+from parjanya_dagster.core.reconcile.wording import counted
 from parjanya_dagster.core.truth.identity import ImageKey, image_key_from
 from parjanya_dagster.core.truth.trail import INTERRUPTED
 
 _SHOWN: Final = 10
 _SECONDS_PER_HOUR: Final = 3600
-_STOPPED: Final = 130
-"""Exit status of a command that was stopped by Ctrl-C."""
+_COUNTS: Final = ("by_tenant", "by_status", "by_reason", "verdicts", "left_out")
 
 
 class Stop:
@@ -107,7 +108,7 @@ def conduct(
         finally:
             show_done(done, plan, as_json=wish.as_json)
         if done.was_stopped:
-            raise SystemExit(_STOPPED)
+            raise SystemExit(STOPPED)
 
 
 def _carry_out(
@@ -172,21 +173,6 @@ def keys_of(image_ids: tuple[str, ...], tenants: tuple[str, ...]) -> tuple[Image
     )
 
 
-def time_of(text: str | None) -> datetime | None:
-    """Return a time as a person writes it, UTC unless it says otherwise.
-
-    Raises:
-        InvalidRequestError: not a time.
-    """
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidRequestError(f"'{text}' is not a time such as 2026-03-01T12:30") from error
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
 def preview_document(preview: Preview) -> dict[str, Any]:
     """Return a preview as plain values."""
     return {
@@ -212,23 +198,31 @@ def show_preview(preview: Preview, wish: Wish) -> None:
     if wish.as_json:
         click.echo(json.dumps(document))
         return
-    console = Console(highlight=False)
-    console.print(f"[bold]{document['rows']}[/] images, boundary [bold]{document['boundary']}[/]")
-    for name in ("by_tenant", "by_status", "by_reason", "verdicts", "left_out"):
-        counts = sorted(document[name].items(), key=lambda item: (-item[1], item[0]))
-        if counts:
-            told = ", ".join(f"{count} {each}" for each, count in counts)
-            console.print(f"  [dim]{name.replace('_', ' '):<12}[/]{escape(told)}", soft_wrap=True)
-    if preview.plan.letters:
-        console.print(f"  [dim]{'dead letters':<12}[/]{len(preview.plan.letters)} are acknowledged")
-    if preview.samples:
-        console.print(f"  [dim]{'samples':<12}[/]{', '.join(document['samples'])}", soft_wrap=True)
     seconds = preview.price.gpu_hours * _SECONDS_PER_HOUR
-    console.print(f"  [dim]{'costs':<12}[/]{seconds:,.1f} GPU seconds, ${preview.price.usd:,.4f}")
-    console.print(f"  [dim]{'plan':<12}[/]{document['digest']}", soft_wrap=True)
-    if not wish.yes:
+    facts = [(name.replace("_", " "), _most_first(document[name])) for name in _COUNTS]
+    facts += [
+        ("dead letters", f"{len(preview.plan.letters)} are acknowledged" if preview.plan.letters else "")
+    ]
+    facts += [("" if at else "samples", sample) for at, sample in enumerate(document["samples"])]
+    facts += [
+        ("costs", f"{seconds:,.1f} GPU seconds, ${preview.price.usd:,.4f}"),
+        ("plan", document["digest"]),
+    ]
+    console = Console(highlight=False)
+    told = counted(document["rows"], "image")
+    console.print(f"[bold]{told}[/], boundary [bold]{document['boundary']}[/]")
+    for name, words in facts:
+        if words:
+            console.print(f"  [dim]{name:<13}[/]{escape(words)}", soft_wrap=True)
+    if not preview.plan.entries and not preview.plan.letters:
+        console.print("There is nothing to carry out.")
+    elif not wish.yes:
         again = f"--yes --plan {wish.plan_file}" if wish.plan_file else "the same options and --yes"
         console.print(f"Nothing was touched. Carry it out with {again}.", soft_wrap=True)
+
+
+def _most_first(counts: dict[str, int]) -> str:
+    return words_of_counts(dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))))
 
 
 def show_done(done: Done, plan: ReplayPlan, *, as_json: bool) -> None:

@@ -5,13 +5,22 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from parjanya_dagster.cli.connection import connect
 from parjanya_dagster.cli.home import load_home
-from parjanya_dagster.cli.plans import Wish, conduct, keys_of, time_of
+from parjanya_dagster.cli.options import (
+    ID_OPTION,
+    LANE_OPTION,
+    PLAN_OPTION,
+    SINCE_OPTION,
+    UNTIL_OPTION,
+    USD_PER_HOUR_OPTION,
+    YES_OPTION,
+)
+from parjanya_dagster.cli.plans import Wish, conduct, keys_of
 from parjanya_dagster.cli.trail import who_asks
 from parjanya_dagster.control.dead_letters import acknowledge, open_dead_letters
 from parjanya_dagster.control.platform import Platform
@@ -22,33 +31,30 @@ from parjanya_dagster.control.trail import recorded
 from parjanya_dagster.core.errors import InvalidRequestError
 from parjanya_dagster.core.reconcile.dead_letters import document_of
 from parjanya_dagster.core.reconcile.replay_plan import ReplayPlan, Selection
+from parjanya_dagster.core.reconcile.wording import counted
 from parjanya_dagster.core.truth.row import Lane
-
-_LANES: Final = click.Choice([lane.value for lane in Lane])
 
 
 @click.command()
 @click.option(
     "--tenant", "tenants", multiple=True, help="Whose images; may be repeated. Everybody's if none."
 )
-@click.option("--id", "image_ids", multiple=True, help="tenant#image, or an image of the one --tenant.")
-@click.option("--since", help="Uploaded then or later, e.g. 2026-03-01T12:30 (UTC).")
-@click.option("--until", help="Uploaded before then.")
+@ID_OPTION
+@SINCE_OPTION
+@UNTIL_OPTION
 @click.option("--include-poison", is_flag=True, help="Images with evidence against themselves, too.")
 @click.option(
-    "--rate", type=click.FloatRange(0, min_open=True), default=60, show_default=True, help="Per minute."
+    "--rate", type=click.FloatRange(0, min_open=True), default=60, show_default=True, help="Images a minute."
 )
-@click.option("--lane", type=_LANES, default="regrade", show_default=True, help="Fresh goes first.")
+@LANE_OPTION
 @click.option("--limit", type=click.IntRange(1), help="At most so many images.")
-@click.option("--plan", "plan_file", type=click.Path(path_type=Path), help="Keep the list in this file.")
-@click.option(
-    "--usd-per-hour", type=click.FloatRange(0), help="Price of one instance; from the settings if none."
-)
+@PLAN_OPTION
+@USD_PER_HOUR_OPTION
 @click.option(
     "--list", "only_list", is_flag=True, help="Only list the open dead letters, with their evidence."
 )
-@click.option("--acknowledge", "record_ids", multiple=True, help="Only note that somebody saw this letter.")
-@click.option("--yes", is_flag=True, help="Carry it out; without, only say what would be touched.")
+@click.option("--acknowledge", "record_ids", multiple=True, help="Only note that this letter was seen.")
+@YES_OPTION
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def redrive(*, only_list: bool, record_ids: tuple[str, ...], as_json: bool, **options: Any) -> None:  # noqa: ANN401 - any option
     """Put back what infrastructure failed: dead letters, failed and quarantined rows.
@@ -97,8 +103,8 @@ def _preview(platform: Platform, options: dict[str, Any]) -> Preview:
         Selection(
             keys=keys_of(options["image_ids"], options["tenants"]),
             tenants=options["tenants"],
-            since=time_of(options["since"]),
-            until=time_of(options["until"]),
+            since=options["since"],
+            until=options["until"],
         ),
         tariff=tariff_of(platform, usd_per_hour=options["usd_per_hour"]),
         include_poison=options["include_poison"],
@@ -115,7 +121,7 @@ def _list(platform: Platform, *, as_json: bool) -> None:
     for each in letters:
         about = each.image or "a message that is no job"
         click.echo(f"{each.record_id}  {each.ruling.value}  {about}\n  {each.evidence}")
-    click.echo(f"{len(letters)} open dead letters.")
+    click.echo(f"{counted(len(letters), 'open dead letter')}.")
 
 
 def _acknowledge(platform: Platform, record_ids: tuple[str, ...]) -> None:

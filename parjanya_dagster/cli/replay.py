@@ -9,7 +9,16 @@ import click
 
 from parjanya_dagster.cli.connection import connect
 from parjanya_dagster.cli.home import load_home
-from parjanya_dagster.cli.plans import Wish, conduct, keys_of, time_of
+from parjanya_dagster.cli.options import (
+    ID_OPTION,
+    LANE_OPTION,
+    PLAN_OPTION,
+    SINCE_OPTION,
+    UNTIL_OPTION,
+    USD_PER_HOUR_OPTION,
+    YES_OPTION,
+)
+from parjanya_dagster.cli.plans import Wish, conduct, keys_of
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.replay import Done, carry_out, preview_replay, tariff_of
 from parjanya_dagster.core.errors import InvalidRequestError
@@ -17,7 +26,6 @@ from parjanya_dagster.core.reconcile.replay import Boundary
 from parjanya_dagster.core.reconcile.replay_plan import ReplayPlan, Selection
 from parjanya_dagster.core.truth.row import Lane, Status, Verdict
 
-_LANES: Final = click.Choice([lane.value for lane in Lane])
 _STATUSES: Final = click.Choice(
     [Status.VLM_FAILED.value, Status.ENRICHED.value, Status.REJECTED_TECHNICAL.value]
 )
@@ -27,26 +35,24 @@ _VERDICTS: Final = click.Choice([verdict.value for verdict in Verdict])
 
 @click.command()
 @click.option("--tenant", "tenants", multiple=True, help="Whose images; may be repeated.")
-@click.option("--id", "image_ids", multiple=True, help="tenant#image, or an image of the one --tenant.")
+@ID_OPTION
 @click.option(
     "--status", "statuses", multiple=True, type=_STATUSES, help="Where they stand; anywhere if none."
 )
 @click.option("--policy", help="Decided under this version.")
 @click.option("--fingerprint", help="Answered by this engine, pack and decode path.")
 @click.option("--verdict", type=_VERDICTS, help="Decided so.")
-@click.option("--since", help="Uploaded then or later, e.g. 2026-03-01T12:30 (UTC).")
-@click.option("--until", help="Uploaded before then.")
+@SINCE_OPTION
+@UNTIL_OPTION
 @click.option(
     "--boundary", type=_BOUNDARIES, help="All answers anew, none of them, or rejected files read again."
 )
 @click.option("--questions", help="Only these anew, e.g. sharpness,exposure.")
-@click.option("--lane", type=_LANES, default="regrade", show_default=True, help="Fresh goes first.")
+@LANE_OPTION
 @click.option("--limit", type=click.IntRange(1), help="At most so many images, a tenant's newest first.")
-@click.option("--plan", "plan_file", type=click.Path(path_type=Path), help="Keep the list in this file.")
-@click.option(
-    "--usd-per-hour", type=click.FloatRange(0), help="Price of one instance; from the settings if none."
-)
-@click.option("--yes", is_flag=True, help="Carry it out; without, only say what would be touched.")
+@PLAN_OPTION
+@USD_PER_HOUR_OPTION
+@YES_OPTION
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def replay(*, plan_file: Path | None, yes: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - any option
     """Score images again, or decide about them again.
@@ -97,6 +103,6 @@ def _selection(options: dict[str, Any]) -> Selection:
         policy_version=options["policy"],
         fingerprint=options["fingerprint"],
         verdict=Verdict(verdict) if verdict else None,
-        since=time_of(options["since"]),
-        until=time_of(options["until"]),
+        since=options["since"],
+        until=options["until"],
     )

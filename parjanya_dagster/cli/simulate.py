@@ -2,7 +2,6 @@
 
 import json
 import logging
-import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from parjanya_dagster.cli.exits import FOUND
 from parjanya_dagster.cli.tables import console_for_tables
 from parjanya_dagster.core.errors import InvalidRequestError
 
@@ -90,7 +90,7 @@ def _chaos(seed: int, steps: int, seeds: int, *, as_json: bool) -> None:
     else:
         _print(report)
     if not report.is_ok:
-        sys.exit(1)
+        raise SystemExit(FOUND)
 
 
 def _replay(path: Path, *, as_json: bool) -> None:
@@ -105,7 +105,7 @@ def _replay(path: Path, *, as_json: bool) -> None:
     else:
         _print(report)
     if not report.is_ok:
-        sys.exit(1)
+        raise SystemExit(FOUND)
 
 
 def _stage(code: str, *, as_json: bool) -> None:

@@ -1,6 +1,7 @@
-"""Tables of images for a terminal."""
+"""Tables, counts and times as a person reads them on a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from rich.console import Console
@@ -26,7 +27,10 @@ _WORDS: Final = {
     Show.PENDING: "in progress",
 }
 _WIDE: Final = 180
-_NARROW: Final = 5
+_QUESTION: Final = 5
+"""Letters of a question's name that head its column."""
+_ROOM_FOR_SCORES: Final = 110
+_FILE_NAME: Final = 16
 
 
 def console_for_tables() -> Console:
@@ -35,17 +39,32 @@ def console_for_tables() -> Console:
     return console if console.is_terminal else Console(width=_WIDE)
 
 
-def table_of(views: Sequence[ImageView]) -> Table:
-    """Return one row per image: photo, verdict, reasons, class, scores (0..1), seconds."""
+def words_of_counts(counts: Mapping[str, int]) -> str:
+    """Return `12 enriched, 3 vlm_failed`: counts with what they count, in their order."""
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def words_of_time(at: datetime) -> str:
+    """Return a time in UTC to the second."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def table_of(views: Sequence[ImageView], *, width: int) -> Table:
+    """Return one row per image: photo, verdict, reasons, class, scores (0..1), seconds.
+
+    Args:
+        width: columns of the terminal; where they are few, scores are left out.
+    """
     numbers = [dict(view.chances + view.scores) for view in views]
-    questions = list(dict.fromkeys(name for each in numbers for name in each))
+    has_room = width >= _ROOM_FOR_SCORES
+    questions = list(dict.fromkeys(name for each in numbers for name in each)) if has_room else []
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
-    table.add_column("photo", overflow="fold")
+    table.add_column("photo", no_wrap=True, min_width=_FILE_NAME)
     table.add_column("verdict", no_wrap=True)
     table.add_column("reasons")
     table.add_column("class", no_wrap=True)
     for name in questions:
-        table.add_column(name.partition("_")[0][:_NARROW], justify="right", no_wrap=True)
+        table.add_column(name.partition("_")[0][:_QUESTION], justify="right", no_wrap=True)
     table.add_column("seconds", justify="right")
     for view, each in zip(views, numbers, strict=True):
         table.add_row(

@@ -15,6 +15,7 @@ from parjanya_dagster.cli.erase import (
 )
 from parjanya_dagster.cli.home import load_home
 from parjanya_dagster.cli.laptop import endpoints, sign_in_url
+from parjanya_dagster.cli.options import YES_OPTION
 from parjanya_dagster.cli.trail import who_asks
 from parjanya_dagster.control.erase import Wanted, wanted_images
 from parjanya_dagster.control.tenant_removal import removal_certificate, remove_tenant
@@ -58,7 +59,7 @@ def tenant_list(*, as_json: bool) -> None:
 @click.argument("name")
 @INCLUDE_SOURCE_OPTION
 @click.option("--force", is_flag=True, help="Also while uploads are open; what arrives goes too.")
-@click.option("--yes", is_flag=True, help="Do it; without this it is only shown.")
+@YES_OPTION
 @CERTIFICATE_OPTION
 def tenant_remove(
     *, name: str, include_source: bool, force: bool, yes: bool, certificate_file: Path | None

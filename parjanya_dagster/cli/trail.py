@@ -3,7 +3,6 @@
 import getpass
 import json
 import os
-from collections.abc import Mapping
 from typing import Final
 
 import click
@@ -12,11 +11,11 @@ from rich.table import Table
 
 from parjanya_dagster.cli.connection import connect
 from parjanya_dagster.cli.home import load_home
-from parjanya_dagster.cli.tables import console_for_tables
+from parjanya_dagster.cli.tables import console_for_tables, words_of_counts, words_of_time
 from parjanya_dagster.control.trail import trail as entries_of
 from parjanya_dagster.core.truth.trail import DONE, TrailEntry
 
-_DIGEST_SHOWN: Final = 12
+_DIGEST_SHOWN: Final = 8
 
 
 @click.command()
@@ -50,21 +49,19 @@ def who_asks() -> str:
 
 def _table(entries: list[TrailEntry]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("begun (UTC)", "who", "action", "plan", "before", "after", "outcome"):
+    table.add_column("begun", no_wrap=True)
+    for column in ("who", "action", "before → after"):
         table.add_column(column, overflow="fold")
+    for column in ("plan", "outcome"):
+        table.add_column(column, no_wrap=True)
     for entry in entries:
         colour = "green" if entry.outcome == DONE else "yellow" if entry.outcome else "bold red"
         table.add_row(
-            f"{entry.begun_at:%Y-%m-%d %H:%M:%S}",
+            words_of_time(entry.begun_at),
             escape(entry.who),
             escape(entry.action),
+            " → ".join(words_of_counts(each) for each in (entry.before, entry.after) if each),
             (entry.plan_digest or "")[:_DIGEST_SHOWN],
-            _words(entry.before),
-            _words(entry.after),
             f"[{colour}]{escape(entry.outcome or 'begun')}[/]",
         )
     return table
-
-
-def _words(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in counts.items())

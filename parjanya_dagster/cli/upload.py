@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from parjanya_dagster.cli.connection import connect
+from parjanya_dagster.cli.exits import INCOMPLETE
 from parjanya_dagster.cli.home import Home, load_home
 from parjanya_dagster.cli.journal import Journal
 from parjanya_dagster.cli.laptop import endpoints
@@ -17,8 +18,6 @@ from parjanya_dagster.cli.sending import Upload, UploadApi, send_all
 from parjanya_dagster.cli.trail import who_asks
 from parjanya_dagster.control.tokens import authenticate, issue_token
 from parjanya_dagster.control.trail import recorded
-
-_INCOMPLETE = 2
 
 
 @click.command()
@@ -68,7 +67,7 @@ def upload(
         failed = f", {problems} failed (named above)" if problems else ""
         click.echo(f"{len(uploads) - known - problems} uploaded to {tenant_id}{skipped}{failed}.")
     if problems:
-        raise SystemExit(_INCOMPLETE)
+        raise SystemExit(INCOMPLETE)
 
 
 def laptop_token(home: Home, tenant_id: str) -> str:

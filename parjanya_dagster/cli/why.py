@@ -8,7 +8,7 @@ from rich.table import Table
 
 from parjanya_dagster.cli.connection import connect
 from parjanya_dagster.cli.home import load_home
-from parjanya_dagster.cli.tables import console_for_tables
+from parjanya_dagster.cli.tables import console_for_tables, words_of_time
 from parjanya_dagster.control import why as control
 from parjanya_dagster.core.reconcile.why import Answer
 
@@ -33,10 +33,17 @@ def _table(answer: Answer) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    document = answer.document()
-    for name in ("subject", "status", "owner", "reason", "since", "deadline", "then"):
-        if document[name]:
-            table.add_row(name, escape(document[name]))
+    for name, words in (
+        ("subject", answer.subject),
+        ("status", answer.status),
+        ("owner", answer.owner.value),
+        ("reason", answer.reason),
+        ("since", answer.since and words_of_time(answer.since)),
+        ("deadline", answer.deadline and words_of_time(answer.deadline)),
+        ("then", answer.then),
+    ):
+        if words:
+            table.add_row(name, escape(words))
     for number, fact in enumerate(answer.evidence):
         table.add_row("" if number else "evidence", escape(fact))
     return table

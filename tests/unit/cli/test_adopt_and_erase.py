@@ -109,10 +109,10 @@ def test_erase_hands_over_a_certificate(world: FakePlatform, tmp_path: Path) -> 
     """On standard output, or in a file."""
     one = run(world, "images", "erase", a_key(1).image_id, "--tenant", TENANT, "--yes")
     file = tmp_path / "certificate.json"
-    before = NOON.strftime("%Y-%m-%d %H:%M:%S")
+    until = NOON.strftime("%Y-%m-%d %H:%M:%S")
     rest = run(
         world,
-        *("images", "erase", "--tenant", TENANT, "--before", before, "--yes"),
+        *("images", "erase", "--tenant", TENANT, "--until", until, "--yes"),
         *("--certificate", str(file)),
     )
 

@@ -152,7 +152,6 @@ def test_plan_when_most_of_it_changed_names_ten_and_counts_the_rest(
         (("replay", "--tenant", TENANT, "--boundary", "all", "--questions", "focus"), "how far back"),
         (("replay", "--boundary", "all"), "say which images"),
         (("replay", "--id", "x", "--boundary", "all"), "whose image is x"),
-        (("replay", "--since", "soon", "--boundary", "all"), "not a time"),
         (("replay", "--yes", "--plan", "none.json"), "no plan none.json"),
         (("replay", "--yes", "--plan", "text.json"), "not a plan"),
         (("replay", "--yes", "--plan", "plan.json"), "plan of a redrive"),
@@ -178,6 +177,24 @@ def test_command_when_asked_for_something_unclear_says_what_is_missing(
     assert isinstance(result.exception, InvalidRequestError)
     assert message in str(result.exception)
     assert generations(world) == [1, 1, 1]
+
+
+def test_time_when_it_is_none_is_a_fault_in_the_usage(world: FakePlatform) -> None:
+    """With the status of every other fault in the usage, and an example of what is one."""
+    result = run(world, "replay", "--since", "soon", "--boundary", "all")
+
+    assert result.exit_code == 2
+    assert "'soon' is not a time such as" in result.output
+
+
+def test_preview_of_nothing_invites_nobody_to_carry_it_out(world: FakePlatform) -> None:
+    """`--yes` is offered only where it would do something."""
+    world.images.rows.clear()
+
+    result = run(world, "replay", "--tenant", TENANT, "--boundary", "all")
+
+    assert "There is nothing to carry out." in result.stdout
+    assert "--yes" not in result.stdout
 
 
 def test_replay_selects_by_every_option(world: FakePlatform) -> None:
