@@ -54,9 +54,7 @@ def _request(tenant: str, *, full: bool) -> dg.RunRequest:
     return dg.RunRequest(run_config=config, tags=tags)
 
 
-def _tenant(
-    context: dg.OpExecutionContext, world: Platform, config: AuditConfig
-) -> dict[str, Any]:
+def _tenant(context: dg.OpExecutionContext, world: Platform, config: AuditConfig) -> dict[str, Any]:
     def told(window: WindowAudit) -> None:
         context.log.info(
             "%s: %d originals, %d unaccounted", window.window.since.date(), window.originals, window.residue

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from tests.mutants.catalogue import belief, capacity, intent, truth, worker
+from tests.mutants.catalogue import belief, boots, capacity, cycles, intent, truth, worker
 
 MUTANTS: Final = (
     *truth.MUTANTS,
     *intent.MUTANTS,
+    *cycles.MUTANTS,
     *belief.MUTANTS,
     *capacity.MUTANTS,
+    *boots.MUTANTS,
     *worker.MUTANTS,
 )
 
