@@ -20,12 +20,16 @@ from parjanya_dagster.control.audit import (
     audit_tenant,
 )
 from parjanya_dagster.control.tenants import registered_tenants
+from parjanya_dagster.core.reconcile.wording import counted
 from parjanya_dagster.core.truth.conservation import WindowAudit
 
 _RESIDUES = {
-    "without_row": "originals without a row: the sweep adopts them, or `parjanya reconcile` now",
-    "without_object": "rows without their original: restore its version in S3, or erase the image",
-    "not_erased": "erased images that left something: `parjanya images erase --tenant TENANT --yes` ends it",
+    "without_row": ("original", "without a row: the sweep adopts it, or `parjanya reconcile` now"),
+    "without_object": ("row", "without its original: restore its version in S3, or erase the image"),
+    "not_erased": (
+        "erased image",
+        "that left something: `parjanya images erase --tenant TENANT --yes` ends it",
+    ),
 }
 
 
@@ -84,10 +88,10 @@ def _print(report: dict[str, Any], intents: IntentAudit) -> None:
 
 
 def _print_residues(console: Console, tenant: dict[str, Any]) -> None:
-    for name, meaning in _RESIDUES.items():
+    for name, (noun, remedy) in _RESIDUES.items():
         if tenant[name]:
-            words = escape(meaning.replace("TENANT", tenant["tenant"]))
-            console.print(f"\n[bold red]{tenant['tenant']}[/] · {words}: {tenant[name]}")
+            words = escape(remedy.replace("TENANT", tenant["tenant"]))
+            console.print(f"\n[bold red]{tenant['tenant']}[/] · {counted(tenant[name], noun)} {words}")
             for window in tenant["residues"]:
                 for image_id in window["samples"].get(name, ()):
                     console.print(f"  {image_id}")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from parjanya_dagster.cli.connection import connect
+from parjanya_dagster.cli.exits import FAILED, STOPPED
 from parjanya_dagster.cli.home import Home, load_home
 from parjanya_dagster.cli.laptop import Endpoints, bring_up, sign_in_url, take_down
 from parjanya_dagster.cli.photos import find_photos
@@ -32,8 +33,6 @@ from parjanya_dagster.web.drawers import Drawers
 from parjanya_dagster.web.views import view_of
 
 TENANT: Final = "demo"
-_FAILED: Final = 1
-_INTERRUPTED: Final = 130
 _BASE_DEADLINE_S: Final = 180.0
 _DEADLINE_PER_PHOTO_S: Final = 2.0
 _RUNS_END_WITHIN_S: Final = 60.0
@@ -64,10 +63,10 @@ def demo(*, photos: Path | None, ends: bool, no_dagster: bool, deadline_s: float
     """
     home = load_home()
     paths = find_photos([photos]) if photos else None
-    status = _FAILED
+    status = FAILED
     try:
         faults = _run(home, paths, with_dagster=not no_dagster, deadline_s=deadline_s)
-        status = _FAILED if faults else 0
+        status = FAILED if faults else 0
         for fault in faults:
             click.secho(f"FAULT  {fault}", fg="red")
         if not ends:
@@ -76,7 +75,7 @@ def demo(*, photos: Path | None, ends: bool, no_dagster: bool, deadline_s: float
                 signal.pause()
     except KeyboardInterrupt:
         # staying up ends by Ctrl-C and by nothing else: that is no failure
-        status = _INTERRUPTED if ends or status else 0
+        status = STOPPED if ends or status else 0
         click.echo("\nInterrupted.", err=True)
     finally:
         # a second Ctrl-C must not leave half of it running

@@ -4,13 +4,12 @@ import json
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.padding import Padding
 
 from parjanya_dagster.cli.connection import connect
 from parjanya_dagster.cli.exits import FOUND
+from parjanya_dagster.cli.findings import show_findings
 from parjanya_dagster.cli.home import load_home
+from parjanya_dagster.cli.tables import console_for_tables
 from parjanya_dagster.control.diagnose import diagnosis_of
 from parjanya_dagster.core.belief.signals import Blind
 from parjanya_dagster.core.errors import ConfigError
@@ -29,10 +28,11 @@ def diagnose(*, as_json: bool, with_exit_code: bool) -> None:
     is a finding. docs/runbook.md has a section for each.
     """
     findings = current_findings()
+    document = findings_document(findings)
     if as_json:
-        click.echo(json.dumps(findings_document(findings)))
+        click.echo(json.dumps(document))
     else:
-        _print(findings)
+        show_findings(console_for_tables(), document["findings"])
     if findings and with_exit_code:
         raise SystemExit(FOUND)
 
@@ -44,17 +44,3 @@ def current_findings() -> list[Finding]:
     except ConfigError as error:
         now = datetime.now(tz=UTC)
         return [blindness([Blind(signal="platform", reason=str(error), at=now)])]
-
-
-def _print(findings: list[Finding]) -> None:
-    console = Console()
-    if not findings:
-        console.print("[green]Nothing is wrong.[/]")
-    for finding in findings:
-        incident = f" · incident {finding.incident}" if finding.incident else ""
-        since = f" · since {finding.since:%Y-%m-%d %H:%M:%S} UTC" if finding.since else ""
-        console.print(f"[bold red]{finding.layer.value.replace('_', ' ')}[/]{incident}{since}")
-        console.print(Padding(f"[bold]{escape(finding.summary)}[/]", (0, 0, 0, 2)))
-        for fact in finding.evidence:
-            console.print(Padding(f"[dim]·[/] {escape(fact)}", (0, 0, 0, 2)))
-        console.print(Padding(f"[green]→[/] {escape(finding.fix)}", (0, 0, 1, 2)))

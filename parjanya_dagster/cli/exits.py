@@ -2,6 +2,9 @@
 
 from typing import Final
 
+FAILED: Final = 1
+"""It could not be done, or not to its end; standard error says why."""
+
 FOUND: Final = 1
 """It ran, and what was looked for is there: a finding, something unaccounted for, a broken promise."""
 
@@ -12,4 +15,4 @@ UNFINISHED: Final = 3
 """An erasure has something left, or may still be written to: repeat it."""
 
 STOPPED: Final = 130
-"""Ctrl-C stopped it between two rows; what was begun is done."""
+"""Ctrl-C stopped it, in order."""

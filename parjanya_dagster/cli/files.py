@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from gpu_worker.score import warm_scorer
+from parjanya_dagster.cli.exits import INCOMPLETE
 from parjanya_dagster.cli.inspect import inspect_paths
 from parjanya_dagster.cli.score import packaged_policy, score_paths
 from parjanya_dagster.cli.tables import console_for_tables
@@ -18,7 +19,6 @@ from parjanya_dagster.imaging.decoder import Decoder
 
 Record = dict[str, Any]
 
-_MISSING: Final = 2
 _VERDICT_COLOURS: Final = {"accept": "green", "review": "yellow", "reject": "red"}
 
 
@@ -67,7 +67,7 @@ def _report(records: Iterator[Record], *, as_json: bool, tabulate: Callable[[lis
     if not as_json:
         console_for_tables().print(tabulate(seen))
     if any(TechnicalReason.NOT_FOUND in record["reasons"] for record in seen):
-        raise SystemExit(_MISSING)
+        raise SystemExit(INCOMPLETE)
 
 
 def _inspection_table(records: list[Record]) -> Table:

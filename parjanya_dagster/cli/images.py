@@ -68,5 +68,5 @@ def _plain(row: ImageRow, view: ImageView) -> dict[str, object]:
         "scored_by": row.scored_by,
         "last_error": row.last_error,
         "uploaded_at": view.uploaded_at.isoformat(),
-        "seconds": view.took_s,
+        "took_s": view.took_s,
     }

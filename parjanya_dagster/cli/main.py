@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from parjanya_dagster.cli.exits import FAILED
 from parjanya_dagster.core.errors import ParjanyaError
 
 _COMMANDS: Final = {
@@ -90,12 +91,12 @@ def main() -> None:
         parjanya()
     except ParjanyaError as error:
         click.secho(f"Error: {error}", fg="red", err=True)
-        sys.exit(1)
+        sys.exit(FAILED)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         click.secho(f"Error: {_DISK_FULL}", fg="red", err=True)
-        sys.exit(1)
+        sys.exit(FAILED)
 
 
 def _interrupt(number: int, frame: object) -> None:

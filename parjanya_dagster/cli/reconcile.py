@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import click
-from rich.console import Console
 from rich.markup import escape
 
 from parjanya_dagster.cli.connection import connect
 from parjanya_dagster.cli.home import load_home
+from parjanya_dagster.cli.tables import console_for_tables, words_of_counts
 from parjanya_dagster.cli.trail import who_asks
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.reconcile import Cycle, reconcile_world
@@ -107,14 +107,14 @@ def _subject(action: Action) -> str:
 
 
 def _print(report: Mapping[str, Any]) -> None:
-    console = Console()
+    console = console_for_tables()
     if not report["planned"]:
         console.print("[green]Nothing to repair.[/]")
     for name, count in report["planned"].items():
         samples = "; ".join(escape(each) for each in report["samples"][name] if each)
         console.print(f"[bold]{count:>6}[/] {name.replace('_', ' ')}  [dim]{samples}[/]")
     if not report["dry_run"]:
-        done = ", ".join(f"{count} {name}" for name, count in report["applied"].items() if count)
+        done = words_of_counts({name: count for name, count in report["applied"].items() if count})
         console.print(f"[bold]done[/]      {done or 'nothing'}")
     if report["left"]:
         console.print(f"[bold]left[/]      {report['left']} for the next cycle: this one's time was up")

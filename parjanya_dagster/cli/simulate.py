@@ -5,13 +5,14 @@ import logging
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from parjanya_dagster.cli.exits import FOUND
+from parjanya_dagster.cli.findings import show_findings
 from parjanya_dagster.cli.tables import console_for_tables
 from parjanya_dagster.core.errors import InvalidRequestError
 
@@ -60,6 +61,10 @@ def simulate(
     effects, permissions go missing and instances fail. A step is one delivered event or applied effect. A
     broken promise ends the run with exit status 1 and the shortest trace found that breaks it again.
     """
+    if sum(each is not None for each in (scenario, code, trace)) > 1:
+        raise click.UsageError("choose one of --scenario, --stage and --trace")
+    if scenario is None and (assume or plot is not None):
+        raise click.UsageError("--assume and --plot go with --scenario")
     logging.disable(logging.CRITICAL)  # what workers log of faults would be the faults asked for
     if scenario is not None:
         _forecast(assume, plot, as_json=as_json)
@@ -117,11 +122,11 @@ def _stage(code: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(played))
         return
-    console = Console()
+    console = console_for_tables()
     console.print(f"[bold]{code}[/]  {played['title']}")
     for when in ("before", "after"):
         console.print(f"\n[dim]{when} the repair[/]")
-        _print_findings(console, played[when]["findings"])
+        show_findings(console, played[when]["findings"])
 
 
 def _forecast(assume: Sequence[str], plot: Path | None, *, as_json: bool) -> None:
@@ -136,7 +141,7 @@ def _forecast(assume: Sequence[str], plot: Path | None, *, as_json: bool) -> Non
 
 
 def _print(report: "Report") -> None:
-    console = Console()
+    console = console_for_tables()
     days = report.virtual_s / 86_400
     console.print(
         f"[bold]{report.worlds:,}[/] worlds, [bold]{report.steps:,}[/] steps, {days:,.1f} virtual days; "
@@ -166,14 +171,3 @@ def _print_failure(console: Console, report: "Report", failed: "Episode") -> Non
     if report.trace is not None:
         console.print("the shortest trace found; saved as FILE, `parjanya simulate --trace FILE` plays it:")
         click.echo(json.dumps(report.trace.document()))
-
-
-def _print_findings(console: Console, findings: Sequence[dict[str, Any]]) -> None:
-    if not findings:
-        console.print("nothing is wrong")
-    for finding in findings:
-        incident = f"incident {finding['incident']}, " if finding["incident"] else ""
-        console.print(f"[bold]{finding['summary']}[/] ({incident}{finding['layer']})")
-        for evidence in finding["evidence"]:
-            console.print(f"  {evidence}")
-        console.print(f"  fix: {finding['fix']}")

@@ -6,8 +6,9 @@ import os
 from typing import Final
 
 import click
+from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
 
 from parjanya_dagster.cli.connection import connect
 from parjanya_dagster.cli.home import load_home
@@ -34,7 +35,9 @@ def trail(*, limit: int, as_json: bool) -> None:
         for entry in entries:
             click.echo(json.dumps({"id": entry.entry_id, **entry.to_document()}))
     elif entries:
-        console_for_tables().print(_table(entries))
+        console = console_for_tables()
+        for entry in entries:
+            _print(console, entry)
     else:
         click.echo("Nobody has changed anything yet.")
 
@@ -47,21 +50,13 @@ def who_asks() -> str:
         return f"user {os.getuid()}"
 
 
-def _table(entries: list[TrailEntry]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("begun", no_wrap=True)
-    for column in ("who", "action", "before → after"):
-        table.add_column(column, overflow="fold")
-    for column in ("plan", "outcome"):
-        table.add_column(column, no_wrap=True)
-    for entry in entries:
-        colour = "green" if entry.outcome == DONE else "yellow" if entry.outcome else "bold red"
-        table.add_row(
-            words_of_time(entry.begun_at),
-            escape(entry.who),
-            escape(entry.action),
-            " → ".join(words_of_counts(each) for each in (entry.before, entry.after) if each),
-            (entry.plan_digest or "")[:_DIGEST_SHOWN],
-            f"[{colour}]{escape(entry.outcome or 'begun')}[/]",
-        )
-    return table
+def _print(console: Console, entry: TrailEntry) -> None:
+    """Print an entry: when, how it ended, who did what; below it the counts, the plan, and the fault."""
+    ending, _, fault = (entry.outcome or "begun").partition(": ")
+    colour = "green" if entry.outcome == DONE else "yellow" if entry.outcome else "bold red"
+    begun = f"{words_of_time(entry.begun_at)}  [{colour}]{escape(ending)}[/]"
+    console.print(f"{begun}  {escape(entry.who)}: {escape(entry.action)}", soft_wrap=True)
+    changes = " → ".join(words_of_counts(each) for each in (entry.before, entry.after) if each)
+    plan = f"plan {entry.plan_digest[:_DIGEST_SHOWN]}" if entry.plan_digest else ""
+    if below := ", ".join(filter(None, (changes, plan, fault))):
+        console.print(Padding(f"[dim]{escape(below)}[/]", (0, 0, 0, 2)))

@@ -84,6 +84,16 @@ def test_images_page_shows_verdict_reasons_scores_and_camera(fakes: FakePlatform
     assert f'src="/previews/{row.key.image_id}"' in page
 
 
+def test_images_page_shows_nothing_of_an_erased_image(fakes: FakePlatform, signed_in: Browser) -> None:
+    """A tombstone is no image in progress: there is nothing left to show, and nothing to wait for."""
+    fakes.images.add(a_row(1, status=Status.ENRICHED), a_row(2, status=Status.ERASED))
+
+    page = signed_in.get("/images").text
+
+    assert re.findall(r'id="i-([^"]+)"', page) == [a_key(1).image_id]
+    assert re.search(r"All <b>1</b>", page)
+
+
 def test_images_page_shows_why_a_file_was_rejected_before_scoring(
     fakes: FakePlatform, signed_in: Browser
 ) -> None:

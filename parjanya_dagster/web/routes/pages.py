@@ -16,7 +16,7 @@ from parjanya_dagster.control.tokens import authenticate
 from parjanya_dagster.control.why import waits_of
 from parjanya_dagster.core.names import PREVIEWS
 from parjanya_dagster.core.truth.identity import ImageKey
-from parjanya_dagster.core.truth.row import ImageRow
+from parjanya_dagster.core.truth.row import ImageRow, Status
 from parjanya_dagster.web.access import COOKIE, PageToken, PlatformOf
 from parjanya_dagster.web.drawers import Drawers
 from parjanya_dagster.web.headers import content_policy
@@ -60,13 +60,14 @@ class Board:
 
 
 def board_of(window: list[ImageRow], show: Show | None, *, window_is_full: bool) -> Board:
-    """Return the images of a window that are shown."""
-    matching = [row for row in window if show is None or show_of(row) is show]
+    """Return the images of a window that are shown; of an erased one there is nothing to show."""
+    there = [row for row in window if row.status is not Status.ERASED]
+    matching = [row for row in there if show is None or show_of(row) is show]
     page = matching[:PAGE]
     last = page[-1] if len(matching) > PAGE else (window[-1] if window_is_full else None)
     return Board(
         rows=tuple(page),
-        counts=Counter(show_of(row) for row in window),
+        counts=Counter(show_of(row) for row in there),
         older=last.key.image_id if last else None,
     )
 
@@ -143,7 +144,7 @@ def get_images_page(
         "before": before,
         "board": board,
         "views": [view_of(row, drawers.of(row), waits.get(row.key)) for row in board.rows],
-        "window": len(window),
+        "window": board.counts.total(),
         "window_is_full": len(window) == WINDOW,
         "pending": board.counts[Show.PENDING] > 0 or any(not row.status.is_settled for row in window),
     }

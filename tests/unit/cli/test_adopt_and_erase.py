@@ -123,6 +123,22 @@ def test_erase_hands_over_a_certificate(world: FakePlatform, tmp_path: Path) -> 
     assert world.objects.versions_in(BUCKET) == []
 
 
+def test_erased_images_are_listed_no_more(world: FakePlatform) -> None:
+    """The tombstone is for the audit; in the list it would look like an image in progress."""
+    run(world, "images", "erase", a_key(1).image_id, "--tenant", TENANT, "--yes")
+
+    listed = run(world, "images", "--tenant", TENANT, "--json").stdout.splitlines()
+
+    assert [json.loads(line)["image_id"] for line in listed] == [a_key(2).image_id]
+
+
+def test_erase_that_chooses_nothing_says_so(world: FakePlatform) -> None:
+    """`--yes` is offered only where it would do something."""
+    shown = run(world, "images", "erase", "--tenant", TENANT, "--until", "2001-01-01").stdout
+
+    assert shown == "No image is chosen by this; nothing would be erased.\n"
+
+
 def test_erase_that_is_not_finished_says_when_to_repeat_it(world: FakePlatform) -> None:
     """Status 3 while a worker may still write, and the command that finishes it."""
     world.images.add(a_row(5, intent_at=world.clock()))

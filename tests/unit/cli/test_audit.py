@@ -42,7 +42,7 @@ def test_audit_names_what_is_missing_and_what_to_do(world: FakePlatform) -> None
     shown, counted = run(world), run(world, "--json", "--exit-code")
 
     assert shown.exit_code == 0
-    assert "erase the image: 1" in " ".join(shown.output.split())
+    assert "1 row without its original" in " ".join(shown.output.split())
     assert row.key.image_id in shown.output
     assert counted.exit_code == 1
     assert json.loads(counted.output)["tenants"][0]["without_object"] == 1
