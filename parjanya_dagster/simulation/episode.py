@@ -19,7 +19,9 @@ from parjanya_dagster.simulation.operators import (
     erase_on,
     let_go_on,
     let_operators_erase,
+    let_operators_publish,
     let_operators_replay,
+    let_operators_revalidate,
 )
 from parjanya_dagster.simulation.photographers import let_photographers_upload
 from parjanya_dagster.simulation.weather import let_weather_change
@@ -69,11 +71,16 @@ def live(world: World) -> Episode:
     world.found()
     let_photographers_upload(world)
     let_operators_replay(world)
+    let_operators_publish(world)
+    let_operators_revalidate(world)
     let_operators_erase(world)
     let_weather_change(world)
     _run_for(world, world.climate.chaos_s)
     began_ms = world.kernel.now_ms
     calm_s = come_to_rest(world)
+    world.spending.paid(world.group.paid_s, world.kernel.now_ms / MS_PER_S)
+    if not world.chaos.counts:
+        world.watch.ended_without_faults()
     return Episode(
         seed=world.seed,
         steps=world.kernel.steps,

@@ -23,6 +23,10 @@ class Deed(StrEnum):
     UPLOAD = "upload"
     REPLAY = "replay"
     ERASE = "erase"
+    PUBLISH = "publish"
+    REGRADE = "regrade"
+    REVALIDATE = "revalidate"
+    MEND_DECODER = "mend_decoder"
 
 
 class Fault(StrEnum):
@@ -56,6 +60,7 @@ class Fault(StrEnum):
 
     STRANGE_MESSAGE = "strange_message"
 
+    CAPACITY_CALL_TWICE = "capacity_call_twice"
     LAUNCH_REFUSED = "launch_refused"
     TEMPLATE_BROKEN = "template_broken"
     WORKER_HUNG = "worker_hung"
@@ -83,7 +88,7 @@ _RATES: Final[Mapping[Fault, float]] = {
     **dict.fromkeys((Fault.ROW_FORGOTTEN, Fault.PREVIEW_LOST), 0.05),
     Fault.CLOCK_SKEWED: 0.5,
     **dict.fromkeys((Fault.STRANGE_MESSAGE, Fault.TEMPLATE_BROKEN), 0.4),
-    Fault.WORKER_HUNG: 0.1,
+    **dict.fromkeys((Fault.WORKER_HUNG, Fault.CAPACITY_CALL_TWICE), 0.1),
     **dict.fromkeys((Fault.LAUNCH_REFUSED, Fault.BOOT_FAILED, Fault.INSTANCE_DIED, Fault.SPOT_NOTICE), 0.2),
     **dict.fromkeys((Fault.UPLOAD_NEVER_CAME, Fault.UPLOAD_CAME_LATE, Fault.UNREADABLE_IMAGE), 0.06),
     Fault.DECODER_KILLED: 0.04,
@@ -103,6 +108,7 @@ _SOME_CALLS: Final[Mapping[str, Fault]] = {
     "images.outstanding": Fault.STALE_INDEX,
     "queue.depth": Fault.STALE_COUNT,
     "queue.receive": Fault.DELIVERED_TWICE,
+    "fleet.set_desired": Fault.CAPACITY_CALL_TWICE,
 }
 _IN_PROCESS: Final = frozenset({"reader.read"})
 _ALL_32: Final = 2**32

@@ -41,6 +41,7 @@ class Group:
     Args:
         fleet: what the product sees of the group; its members and history are kept here.
         occupy: starts what runs on an instance that came into service.
+        on_launched: told how many instances are paid for from now on.
     """
 
     def __init__(
@@ -51,17 +52,25 @@ class Group:
         *,
         seed: str,
         occupy: Callable[[str], Occupant],
+        on_launched: Callable[[int], None],
     ) -> None:
-        self.seconds_paid = 0.0
+        self._ended_s = 0.0
         self._kernel = kernel
         self._chaos = chaos
         self._fleet = fleet
         self._seed = seed
         self._occupy = occupy
+        self._on_launched = on_launched
         self._occupants: dict[str, Occupant] = {}
         self._launched_ms: dict[str, int] = {}
         fleet.boots = False
         fleet.on_terminate = self._end
+
+    @property
+    def paid_s(self) -> float:
+        """Seconds of all instances together, from launch to end or until now."""
+        running = (self._kernel.now_ms - at for at in self._launched_ms.values())
+        return self._ended_s + sum(running) / MS_PER_S
 
     def desired_changed(self) -> None:
         """Let the group notice what is desired now."""
@@ -126,6 +135,7 @@ class Group:
                 template_version=self._fleet.template_version,
             )
         )
+        self._on_launched(len(self._fleet.members))
         delay_s = between(*(_WARM_S if is_warm else _COLD_S), self._seed, "boot", instance_id)
         self._kernel.after(delay_s, lambda: self._booted(instance_id))
 
@@ -160,7 +170,7 @@ class Group:
             return
         self._fleet.members = [each for each in self._fleet.members if each.instance_id != instance_id]
         self._count()
-        self.seconds_paid += (self._kernel.now_ms - self._launched_ms.pop(instance_id)) / MS_PER_S
+        self._ended_s += (self._kernel.now_ms - self._launched_ms.pop(instance_id)) / MS_PER_S
         occupant = self._occupants.pop(instance_id, None)
         if occupant is not None:
             occupant.die()

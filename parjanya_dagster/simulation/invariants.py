@@ -11,6 +11,7 @@ from typing import Final
 
 from parjanya_dagster.core.intent.job import job_from_json
 from parjanya_dagster.core.names import Names
+from parjanya_dagster.core.reconcile.limits import Limits
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.lifecycle import TRANSITIONS, Event
 from parjanya_dagster.core.truth.row import ImageRow, Status
@@ -48,7 +49,8 @@ class Watch:
         rows: the heads as stored.
         evidence: returns the names of what an image has beside its head, e.g. `result#1-first`.
         when: returns steps and virtual seconds so far.
-        max_instances: what desired capacity may never exceed.
+        limits: of reconciliation.
+        may_be_rejected: whether a file is bad, or a process may have died over it without its fault.
     """
 
     def __init__(
@@ -58,7 +60,8 @@ class Watch:
         evidence: Callable[[ImageKey], Sequence[str]],
         when: Callable[[], tuple[int, float]],
         *,
-        max_instances: int,
+        limits: Limits,
+        may_be_rejected: Callable[[ImageKey], bool],
     ) -> None:
         self.violations: list[Violation] = []
         self.transitions: Counter[str] = Counter()
@@ -66,8 +69,10 @@ class Watch:
         self._rows = rows
         self._evidence = evidence
         self._when = when
-        self._max_instances = max_instances
+        self._limits = limits
+        self._may_be_rejected = may_be_rejected
         self._sent: set[str] = set()
+        self._jobs: Counter[tuple[ImageKey, int]] = Counter()
         self._named: dict[tuple[ImageKey, int], str] = {}
 
     def report(self, invariant: str, detail: str) -> None:
@@ -83,6 +88,8 @@ class Watch:
                 self._is_the_only_result(after)
             if after.intent_id != before.intent_id and after.intent_id is not None:
                 self._was_sent(after)
+        if after.emissions > self._limits.max_emissions:
+            self.report("jobs of a generation are bounded", f"{after.key}: {after.emissions}")
         if after.is_gap and after.due_at is None:
             self.report("no image is lost", f"{after.key} waits in {after.status}, and no index shows it")
 
@@ -92,6 +99,7 @@ class Watch:
             return
         job = job_from_json(body)
         self._sent.add(job.intent_id)
+        self._jobs[job.key, job.generation] += 1
         if job.source_bucket != self._names.uploads_bucket(job.tenant_id):
             self.report("a job names its tenant's bucket", f"{job.key} names {job.source_bucket}")
 
@@ -111,11 +119,15 @@ class Watch:
 
     def desired(self, before: int, after: int, actor: Actor | None) -> None:
         """Look at a change of the desired capacity."""
-        if after > self._max_instances:
-            self.report("spend stays within the cap", f"desired {after} of {self._max_instances}")
         if after < before and actor is not None and actor.process.blind & _DEMAND_SIGNALS:
             signals = ", ".join(sorted(actor.process.blind & _DEMAND_SIGNALS))
             self.report("nothing is scaled in while blind", f"{actor.label} could not read {signals}")
+
+    def ended_without_faults(self) -> None:
+        """Look back on a story in which nothing went wrong."""
+        for (key, generation), count in self._jobs.items():
+            if count > 1:
+                self.report("without faults a generation has one job", f"{key}/{generation}: {count}")
 
     def _is_allowed(self, before: ImageRow, after: ImageRow) -> None:
         grown = after.generation - before.generation
@@ -127,6 +139,8 @@ class Watch:
             target = TRANSITIONS.get((before.status, event))
             if target is after.status and grown == (event in _NEW_GENERATION):
                 self.transitions[transition_name(before.status, event)] += 1
+                if event is Event.REJECTED and not self._may_be_rejected(after.key):
+                    self.report("no sound file is rejected", f"{after.key}: {after.last_error}")
                 return
         self.report(
             "every transition is in the table", f"{after.key}: {before.status} to {after.status}, {grown:+}"

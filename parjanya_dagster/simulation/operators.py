@@ -1,21 +1,32 @@
-"""Operators of a simulated world: they replay and erase images, and let go on what was held back."""
+"""Operators of a simulated world: they publish policies, replay and erase images, let go on what is held."""
 
 from functools import partial
 from typing import Final
 
 from parjanya_dagster.control.erase import erase_images
+from parjanya_dagster.control.policies import publish_policy
 from parjanya_dagster.control.replay import Done, carry_out, preview_replay
 from parjanya_dagster.core.policy.preview import Tariff
-from parjanya_dagster.core.reconcile.replay import EVERYTHING, is_held_back
+from parjanya_dagster.core.reconcile.replay import (
+    EVERYTHING,
+    FROM_THE_FILE,
+    RULES_ALONE,
+    Boundary,
+    is_held_back,
+)
 from parjanya_dagster.core.reconcile.replay_plan import Selection
 from parjanya_dagster.core.truth.identity import ImageKey
+from parjanya_dagster.core.truth.row import Status
 from parjanya_dagster.simulation.draws import between, chance
 from parjanya_dagster.simulation.faults import Deed
 from parjanya_dagster.simulation.kernel import Process
+from parjanya_dagster.simulation.policies import LATER_POLICIES, policy_document
 from parjanya_dagster.simulation.world import World
 
 _TARIFF: Final = Tariff(seconds_per_image=0.25, usd_per_hour=1.0)
 _REPLAYS: Final = 4
+_REGRADES: Final = 2
+_REVALIDATIONS: Final = 2
 _SHARE: Final = 0.4
 _ERASED_SHARE: Final = 0.3
 
@@ -25,10 +36,33 @@ def let_operators_replay(world: World) -> None:
     for number in range(_REPLAYS):
         if world.chaos.is_done(Deed.REPLAY, str(number), rate=0.5):
             delay_s = between(60, world.climate.chaos_s, world.seed, "replay", number)
-            world.kernel.after(delay_s, partial(_replay_some, world, number))
+            world.kernel.after(delay_s, partial(_replay_some, world, f"replay {number}", EVERYTHING))
     if world.chaos.is_done(Deed.REPLAY, "all", rate=0.0):
         at_s = 0.75 * world.climate.chaos_s  # when everything has its verdict
         world.kernel.after(at_s, lambda: replay(world, "replay all", list(world.rows)))
+
+
+def let_operators_publish(world: World) -> None:
+    """Plan this world's further policies, and replays by the rules alone, before and after them."""
+    for version in LATER_POLICIES:
+        if world.chaos.is_done(Deed.PUBLISH, version, rate=0.5):
+            delay_s = between(60, world.climate.chaos_s, world.seed, "publish", version)
+            world.kernel.after(delay_s, partial(_publish, world, version))
+    for number in range(_REGRADES):
+        if world.chaos.is_done(Deed.REGRADE, str(number), rate=0.5):
+            delay_s = between(120, world.climate.chaos_s, world.seed, "regrade", number)
+            world.kernel.after(delay_s, partial(_replay_some, world, f"regrade {number}", RULES_ALONE))
+
+
+def let_operators_revalidate(world: World) -> None:
+    """Plan when rejected files are read again; often somebody has mended the decoder before."""
+    for number in range(_REVALIDATIONS):
+        if world.chaos.is_done(Deed.REVALIDATE, str(number), rate=0.4):
+            delay_s = between(
+                world.climate.chaos_s / 2, world.climate.chaos_s, world.seed, "revalidate", number
+            )
+            is_mended = world.chaos.is_done(Deed.MEND_DECODER, str(number), rate=0.6)
+            world.kernel.after(delay_s, partial(_revalidate, world, number, is_mended=is_mended))
 
 
 def let_operators_erase(world: World) -> None:
@@ -52,24 +86,40 @@ def let_go_on(world: World) -> int:
     return len(held_back)
 
 
-def _replay_some(world: World, number: int) -> None:
+def _publish(world: World, version: str) -> None:
+    label, platform = f"publish {version}", world.as_seen_by("operator")
+    text = policy_document(version)
+    world.kernel.spawn(Process(label, "operator"), label, lambda: publish_policy(platform, text))
+
+
+def _revalidate(world: World, number: int, *, is_mended: bool) -> None:
+    if is_mended:
+        world.reader.mend()
+    keys = [row.key for row in world.rows.values() if row.status is Status.REJECTED_TECHNICAL]
+    if keys:
+        replay(world, f"revalidate {number}", keys, FROM_THE_FILE)
+
+
+def _replay_some(world: World, label: str, boundary: Boundary) -> None:
     keys = [
         row.key
         for row in world.rows.values()
-        if chance(world.seed, "replayed", number, world.alias(row.key.image_id)) < _SHARE
+        if chance(world.seed, label, world.alias(row.key.image_id)) < _SHARE
     ]
     if keys:
-        replay(world, f"replay {number}", keys)
+        replay(world, label, keys, boundary)
 
 
-def replay(world: World, label: str, keys: list[ImageKey]) -> None:
+def replay(world: World, label: str, keys: list[ImageKey], boundary: Boundary = EVERYTHING) -> None:
     """Replay images, whatever was decided about them."""
-    world.kernel.spawn(Process(label, "operator"), label, lambda: _carry_out(world, keys))
+    process = Process(label, "operator")
+    world.kernel.spawn(process, label, lambda: _carry_out(world, process, keys, boundary))
 
 
-def _carry_out(world: World, keys: list[ImageKey]) -> None:
+def _carry_out(world: World, process: Process, keys: list[ImageKey], boundary: Boundary) -> None:
+    world.policies.begins(process)
     platform = world.as_seen_by("operator")
-    preview = preview_replay(platform, Selection(keys=tuple(keys)), EVERYTHING, tariff=_TARIFF)
+    preview = preview_replay(platform, Selection(keys=tuple(keys)), boundary, tariff=_TARIFF)
     done = Done()
     for _ in carry_out(platform, preview.plan, done=done):
         pass

@@ -85,8 +85,10 @@ def _upload(world: World, photo: Photo) -> None:
 
 def _give_nature(world: World, photo: Photo, body: bytes) -> None:
     if world.chaos.strikes(Fault.UNREADABLE_IMAGE, photo.alias):
+        world.bad_files.add(photo.alias)
         world.reader.verdicts[body] = UNREADABLE
     if world.chaos.strikes(Fault.DECODER_KILLED, photo.alias):
+        world.bad_files.add(photo.alias)
         world.reader.deadly.add(body)
     for nature in _NATURES:
         if world.chaos.strikes(nature, photo.alias):

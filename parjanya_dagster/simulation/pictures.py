@@ -34,6 +34,11 @@ class MortalReader(FakeImageReader):
         self.deadly: set[bytes] = set()
         self._kernel = kernel
 
+    def mend(self) -> None:
+        """Read from now on whatever could not be read."""
+        self.deadly.clear()
+        self.verdicts.clear()
+
     def read(self, data: bytes) -> Readable | Unreadable:
         """See `ImageReader`."""
         actor = self._kernel.current

@@ -14,6 +14,7 @@ _TWISTS: Final = {
     Fault.STALE_INDEX: Twist.STALE,
     Fault.STALE_COUNT: Twist.STALE,
     Fault.DELIVERED_TWICE: Twist.TWICE,
+    Fault.CAPACITY_CALL_TWICE: Twist.TWICE,
 }
 
 

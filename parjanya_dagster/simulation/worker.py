@@ -32,6 +32,7 @@ from gpu_worker.worker import advance
 from parjanya_dagster.asg_executor.errors import DeniedError as MembershipDeniedError
 from parjanya_dagster.asg_executor.errors import UnavailableError as MembershipUnavailableError
 from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.policies import PolicyInForce
 from parjanya_dagster.core.belief.boot import BootStage
 from parjanya_dagster.core.errors import DeniedError, EdgeError
 from parjanya_dagster.core.execution.outcome import Completed, Outcome, TerminalFailure
@@ -40,6 +41,7 @@ from parjanya_dagster.core.truth.result import Result
 from parjanya_dagster.core.truth.row import Decision, Verdict
 from parjanya_dagster.simulation.faults import Fault
 from parjanya_dagster.simulation.kernel import Crashed, Kernel, Process
+from parjanya_dagster.simulation.policies import ANSWERS
 
 _TICK_S: Final = 5.0
 _WATCH_S: Final = 20.0
@@ -72,6 +74,7 @@ class Worker:
         self.process = Process(label, "worker")
         self._kernel = kernel
         self._platform = platform
+        self._policy = PolicyInForce(platform)
         self._nature = nature
         self._set_protection = set_protection
         self._on_outcome = on_outcome
@@ -211,7 +214,7 @@ class Worker:
         batch = score.batch
         receipts = tuple(candidate.receipt for candidate in batch)
         try:
-            version = self._platform.control.published_policy()
+            version = self._policy.current().policy.version
         except EdgeError as error:
             self._feed(DependencyFailed(dependency=Dependency.POLICY, receipts=receipts, detail=str(error)))
             return
@@ -227,7 +230,7 @@ class Worker:
         if lost:
             raise AssertionError(f"{len(lost)} of {len(receipts)} images to score are not in memory")
         outcomes: dict[str, Outcome] = {
-            candidate.receipt: self._completed(candidate, version or "none") for candidate in batch
+            candidate.receipt: self._completed(candidate, version) for candidate in batch
         }
         self._feed(BatchScored(outcomes=outcomes))
 
@@ -237,7 +240,7 @@ class Worker:
             result=Result(
                 result_id=f"{candidate.job.generation}-{new_image_id(now, self._platform.entropy(10))}",
                 generation=candidate.job.generation,
-                answers={},
+                answers=ANSWERS,
                 fingerprint="scripted",
                 decision=Decision(verdict=Verdict.ACCEPT, reason_codes=(), policy_version=version),
                 scored_by=self.process.label,

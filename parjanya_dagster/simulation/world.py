@@ -19,7 +19,7 @@ from parjanya_dagster.core.truth.row import ImageRow
 from parjanya_dagster.simulation.climate import Climate, climate_of
 from parjanya_dagster.simulation.coverage import action_name
 from parjanya_dagster.simulation.dagster_plane import SENSOR_EVERY_S, DagsterPlane
-from parjanya_dagster.simulation.draws import chance
+from parjanya_dagster.simulation.draws import between, chance
 from parjanya_dagster.simulation.fakes.clock import FakeClock
 from parjanya_dagster.simulation.fakes.platform import START, a_fake_platform
 from parjanya_dagster.simulation.faults import Chaos, Fault, Place
@@ -28,12 +28,17 @@ from parjanya_dagster.simulation.instances import GOOD_TEMPLATE, Group
 from parjanya_dagster.simulation.invariants import Violation, Watch
 from parjanya_dagster.simulation.kernel import Kernel
 from parjanya_dagster.simulation.pictures import MortalReader
+from parjanya_dagster.simulation.policies import FIRST_POLICY, PolicyWatch, policy_document
 from parjanya_dagster.simulation.port_calls import SimulatedCalls
+from parjanya_dagster.simulation.spending import Spending
 from parjanya_dagster.simulation.worker import Worker
 
-POLICY: Final = "v1"
 _SKEW_S: Final = 3
 _RESTART_S: Final = 5.0
+_AGAIN_S: Final = (1.0, 180.0)
+"""When a call that was delivered twice takes effect for the second time."""
+_KILLERS: Final = frozenset({Fault.CRASH_BEFORE.value, Fault.CRASH_AFTER.value, Fault.SLOW.value})
+"""What ends a process that reads a file, whatever the file; a slow call does it by a deadline."""
 
 
 class World:
@@ -56,11 +61,13 @@ class World:
         self.fakes = replace(
             a_fake_platform(clock=clock, calls=self.calls),
             limits=self.climate.limits,
+            capacity=self.climate.capacity,
             reader=self.reader,
         )
         self.actions: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
         self.natures: dict[str, Fault] = {}
+        self.bad_files: set[str] = set()
         self.to_erase: set[ImageKey] = set()
         self._aliases: dict[str, str] = {}
         self._whole = self.fakes.platform()
@@ -70,8 +77,11 @@ class World:
             self.fakes.images.rows,
             self.fakes.images.evidence_of,
             lambda: (self.kernel.steps, self.kernel.now_ms / 1000),
-            max_instances=self.fakes.capacity.max_instances,
+            limits=self.climate.limits,
+            may_be_rejected=self._may_be_rejected,
         )
+        self.spending = Spending(self.climate.capacity, self.watch.report)
+        self.policies = PolicyWatch(lambda: self.kernel.now_ms / 1000, self.watch.report)
         self.functions = Functions(
             self.kernel,
             self.chaos,
@@ -81,7 +91,14 @@ class World:
             on_cycle=self.note_cycle,
         )
         self.fleet = self.fakes.fleet
-        self.group = Group(self.kernel, self.chaos, self.fleet, seed=seed, occupy=self._occupy)
+        self.group = Group(
+            self.kernel,
+            self.chaos,
+            self.fleet,
+            seed=seed,
+            occupy=self._occupy,
+            on_launched=self.spending.ordered,
+        )
         self.dagster = DagsterPlane(
             self.kernel,
             self.as_seen_by("dagster"),
@@ -156,7 +173,9 @@ class World:
         """Let there be tenants, a policy and schedules."""
         for tenant_id in self.climate.tenants:
             add_tenant(self._whole, tenant_id)
-        self.fakes.control.publish_policy(POLICY, "{}", now=self.fakes.clock.now)
+        self.fakes.control.publish_policy(
+            FIRST_POLICY, policy_document(FIRST_POLICY), now=self.fakes.clock.now
+        )
         self.kernel.after(SWEEP_EVERY_S * chance(self.seed, "schedule"), self.functions.sweep_for_ever)
         self.kernel.after(SENSOR_EVERY_S * chance(self.seed, "sensor"), self.dagster.tick_for_ever)
 
@@ -175,9 +194,13 @@ class World:
         fakes.queue.receive_limit = self.climate.receive_limit
         self.fleet.warm = self.climate.warm
         self.fleet.on_desired = self._desired
+        self.fleet.on_twice = self._set_again
+        fakes.control.on_published = self.policies.published
 
     def _stored(self, before: ImageRow | None, after: ImageRow) -> None:
         self.watch.stored(before, after)
+        if before is not None and self.kernel.current is not None:
+            self.policies.stored(before, after, self.kernel.current.process)
         self.functions.row_written(after)
 
     def _occupy(self, instance_id: str) -> Worker:
@@ -196,7 +219,18 @@ class World:
 
     def _desired(self, before: int, after: int) -> None:
         self.watch.desired(before, after, self.kernel.current)
+        self.spending.ordered(after)
         self.group.desired_changed()
+
+    def _set_again(self, desired: int) -> None:
+        actor = self.kernel.current
+        where = f"{actor.label}@{actor.calls}" if actor else "nobody"
+        delay_s = between(*_AGAIN_S, self.seed, "set again", where)
+        self.kernel.promise(delay_s, lambda: self.fleet.again(desired))
+
+    def _may_be_rejected(self, key: ImageKey) -> bool:
+        is_bad = self.alias(key.image_id) in self.bad_files
+        return is_bad or not _KILLERS.isdisjoint(self.chaos.counts)
 
     def _protect(self, instance_id: str, *, is_protected: bool) -> None:
         with self.calls("instance.protect"):

@@ -97,7 +97,7 @@ def test_stage_shows_the_diagnosis_before_and_after_the_repair() -> None:
 
     assert "1" in [finding["incident"] for finding in printed["before"]["findings"]]
     assert printed["after"] == {"findings": []}
-    assert "nothing is wrong" in invoke("--stage", "1").stdout
+    assert "nothing is wrong" in invoke("--stage", "1").stdout.lower()
 
 
 def test_nightly_scenario_is_the_forecast() -> None:

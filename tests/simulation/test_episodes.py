@@ -9,12 +9,8 @@ from parjanya_dagster.simulation.run import Report, run
 _SEED = 1
 _STEPS = 400_000
 NOT_REACHED = {
-    "enriched --regraded_by_rules--> enriched": "rules decide in Polars: tests/unit/control/test_replay",
-    "rejected_technical --revalidated--> pending_validation": "no command asks for it yet",
     "vlm_failed --scored--> enriched": "a success behind a dead letter: tests/unit/gpu_worker/test_settle",
-    "Quarantine": "five jobs of one generation were lost: tests/unit/core/reconcile/test_plan",
     "Replay": "a row that contradicts itself, which nobody writes: tests/unit/core/reconcile/test_plan",
-    "SettleDeadLetter:finished": "seen in 1 of 100 worlds: tests/unit/core/reconcile/test_dead_letters",
 }
 """What no simulated world reaches, and where it is proven instead."""
 

@@ -53,7 +53,7 @@ class Twist(StrEnum):
     STALE = "stale"
     """Answer from what was so a while ago: index reads and queue counts only."""
     TWICE = "twice"
-    """Deliver a message that somebody else still holds."""
+    """Deliver a message that somebody else still holds, or carry out a call once more, later."""
 
 
 @dataclass(slots=True)

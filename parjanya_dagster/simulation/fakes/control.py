@@ -1,5 +1,6 @@
 """In-memory twin of the control store."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from threading import RLock
 
@@ -9,7 +10,10 @@ from parjanya_dagster.simulation.fakes.calls import Calls
 
 
 class FakeControlStore:
-    """Everything else that is Truth, in dictionaries; safe to share between threads."""
+    """Everything else that is Truth, in dictionaries; safe to share between threads.
+
+    `on_published` is told of every version that comes into force.
+    """
 
     def __init__(self, calls: Calls | None = None) -> None:
         self._calls = calls or Calls()
@@ -17,6 +21,7 @@ class FakeControlStore:
         self._tokens: dict[str, Token] = {}
         self._policies: dict[str, str] = {}
         self._published: str | None = None
+        self.on_published: Callable[[str], None] = lambda _version: None
         self._heartbeats: dict[str, datetime] = {}
         self._empty_readings: dict[str, EmptyReadings] = {}
         self._leases: dict[str, tuple[str, datetime, int]] = {}
@@ -50,6 +55,7 @@ class FakeControlStore:
             if self._policies.setdefault(version, document) != document:
                 raise InvalidRequestError(f"policy version '{version}' exists with another document")
             self._published = version
+            self.on_published(version)
 
     def policy(self, version: str) -> str | None:
         """See `ControlStore`."""

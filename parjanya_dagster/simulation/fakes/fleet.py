@@ -14,7 +14,7 @@ from parjanya_dagster.core.belief.signals import (
     Reading,
 )
 from parjanya_dagster.core.errors import EdgeError
-from parjanya_dagster.simulation.fakes.calls import Calls
+from parjanya_dagster.simulation.fakes.calls import Calls, Twist
 
 
 class FakeFleet:
@@ -28,6 +28,7 @@ class FakeFleet:
         refusal: why EC2 refuses to launch; None when it launches.
         on_desired: told of every change of the desired capacity, as (before, after).
         on_terminate: told which instance is to end.
+        on_twice: told of a desired capacity that will be set `again`: the call was delivered twice.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class FakeFleet:
         self.warm = 0
         self.on_desired: Callable[[int, int], None] = _nobody
         self.on_terminate: Callable[[str], None] = _nobody
+        self.on_twice: Callable[[int], None] = _nobody
         self._min_size = min_size
         self._max_size = max_size
         self._clock = clock
@@ -94,6 +96,12 @@ class FakeFleet:
             if not self._min_size <= desired <= self._max_size:
                 raise EdgeError(f"desired {desired} is outside [{self._min_size}, {self._max_size}]")
             self._want(desired)
+            if self._calls.twist is Twist.TWICE:
+                self.on_twice(desired)
+
+    def again(self, desired: int) -> None:
+        """Set the desired capacity as a call did before, whatever was called since."""
+        self._want(desired)
 
     def terminate(self, instance_id: str) -> bool:
         """See `Fleet`."""
