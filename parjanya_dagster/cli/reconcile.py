@@ -70,7 +70,7 @@ def report_of(platform: Platform, cycle: Cycle) -> dict[str, Any]:
         "applied": dict(applied.counts if applied else Counter[str]()),
         "faults": list(applied.faults) if applied else [],
         "left": applied.left if applied else 0,
-        "blind": [f"{blind.signal}: {blind.reason}" for blind in blinds],
+        "blind": [{"signal": blind.signal, "reason": blind.reason} for blind in blinds],
         "capacity": capacity_words(platform, cycle),
     }
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from parjanya_dagster.cli.connection import connect
 from parjanya_dagster.cli.home import Home, load_home
 from parjanya_dagster.cli.laptop import SERVICES, endpoints
+from parjanya_dagster.cli.tables import console_for_tables
 from parjanya_dagster.control.capacity_report import report_capacity
 from parjanya_dagster.control.counters import backlog
 from parjanya_dagster.control.diagnose import findings_in, observe_evidence
@@ -137,7 +138,7 @@ def _fleet(signal: FleetSignal) -> dict[str, Any]:
 
 
 def _print(report: dict[str, Any]) -> None:
-    console = Console()
+    console = console_for_tables()
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("process", "pid", "port", "MiB", "log"):
         table.add_column(column)
@@ -168,7 +169,7 @@ def show_platform(console: Console, report: dict[str, Any]) -> None:
 
     line("policy", _told(report["policy"]) or "none published")
     tenants = report["tenants"]
-    if "blind" in tenants:
+    if isinstance(tenants.get("blind"), str):  # a tenant may bear that name
         line("tenants", _told(tenants))
     else:
         console.print("\n[dim]tenants[/]" if tenants else "[dim]no tenants yet[/]")
