@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.policies import publish_policy
 from parjanya_dagster.control.reconcile import Cycle
 from parjanya_dagster.control.tenants import add_tenant
 from parjanya_dagster.core.names import image_id_of_key
@@ -173,9 +174,7 @@ class World:
         """Let there be tenants, a policy and schedules."""
         for tenant_id in self.climate.tenants:
             add_tenant(self._whole, tenant_id)
-        self.fakes.control.publish_policy(
-            FIRST_POLICY, policy_document(FIRST_POLICY), now=self.fakes.clock.now
-        )
+        publish_policy(self._whole, policy_document(FIRST_POLICY))
         self.kernel.after(SWEEP_EVERY_S * chance(self.seed, "schedule"), self.functions.sweep_for_ever)
         self.kernel.after(SENSOR_EVERY_S * chance(self.seed, "sensor"), self.dagster.tick_for_ever)
 
@@ -229,8 +228,7 @@ class World:
         self.kernel.promise(delay_s, lambda: self.fleet.again(desired))
 
     def _may_be_rejected(self, key: ImageKey) -> bool:
-        is_bad = self.alias(key.image_id) in self.bad_files
-        return is_bad or not _KILLERS.isdisjoint(self.chaos.counts)
+        return self.alias(key.image_id) in self.bad_files or not _KILLERS.isdisjoint(self.chaos.counts)
 
     def _protect(self, instance_id: str, *, is_protected: bool) -> None:
         with self.calls("instance.protect"):
