@@ -206,3 +206,18 @@ def test_token_of_an_unknown_role_names_the_roles() -> None:
 
     assert result.exit_code == 2
     assert "photographer" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--scenario", "nightly", "--stage", "3"), "choose one of --scenario, --stage and --trace"),
+        (("--assume", "images=10"), "--assume and --plot go with --scenario"),
+    ],
+)
+def test_simulate_refuses_options_that_would_be_passed_over(arguments: tuple[str, ...], told: str) -> None:
+    """Nobody waits for a simulation that is not the one they asked for."""
+    result = run("simulate", *arguments)
+
+    assert result.exit_code == 2
+    assert told in result.output

@@ -89,6 +89,15 @@ def test_reconcile_shows_what_it_could_not_see_or_do(world: FakePlatform) -> Non
     assert "capacity unknown: AccessDenied" in shown
 
 
+def test_blindness_is_told_to_scripts_as_by_capacity(world: FakePlatform) -> None:
+    """One form for one thing: signal and reason."""
+    world.calls.fail("fleet.size", DeniedError("AccessDenied"), times=9)
+
+    report = json.loads(run(world, "--dry-run", "--json").output)
+
+    assert {"signal": "fleet.size", "reason": "AccessDenied"} in report["blind"]
+
+
 def test_reconcile_shows_what_was_left_for_want_of_time(world: FakePlatform) -> None:
     """A bounded cycle says what it did not reach."""
     hurried = replace(
