@@ -116,10 +116,12 @@ def with_boots(
     """
     started, booted = list(launches), sorted(boots, key=lambda each: each.started_at)
     versions = {each.instance_id: each.template_version for each in instances}
+    # A worker that reports its failed boot gives its launch up afterwards: that is one failure, not two.
+    reported = {each.instance_id for each in booted if each.error}
     marks = [
         BootMark(mark=each.activity_id, version=version, at=each.started_at, error=each.error)
         for each in started
-        if each.blames_template and version is not None
+        if each.blames_template and version is not None and each.instance_id not in reported
     ]
     for boot in booted:
         of = boot.template_version or versions.get(boot.instance_id) or version

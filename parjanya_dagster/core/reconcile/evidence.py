@@ -26,7 +26,9 @@ from parjanya_dagster.core.truth.row import ImageRow
 
 T = TypeVar("T")
 
-PLANES = ("lambda", "dagster")
+HEADLESS = "lambda"
+"""The plane without which nothing runs; the other may be left out."""
+PLANES = (HEADLESS, "dagster")
 """The control planes that must beat, each for itself."""
 
 

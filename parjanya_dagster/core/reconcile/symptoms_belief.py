@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from parjanya_dagster.core.belief.signals import Blind
-from parjanya_dagster.core.reconcile.evidence import PLANES, Evidence, Patience, value_of
+from parjanya_dagster.core.reconcile.evidence import HEADLESS, PLANES, Evidence, Patience, value_of
 from parjanya_dagster.core.reconcile.findings import Finding, Kind
 from parjanya_dagster.core.reconcile.wording import counted, facts, lasting
 
@@ -50,14 +50,14 @@ def blindness(unread: Sequence[Blind], *context: str) -> Finding:
 
 def nobody_looks(evidence: Evidence, patience: Patience, now: datetime) -> Finding | None:
     """No plane completes cycles any more (incident 9)."""
-    silent = _silent(evidence, patience, now)
-    return _stopped(Kind.NOBODY_LOOKS, evidence, silent, now) if len(silent) == len(PLANES) else None
+    silent, expected = _silent(evidence, patience, now)
+    return _stopped(Kind.NOBODY_LOOKS, evidence, silent, now) if silent and silent == expected else None
 
 
 def plane_silent(evidence: Evidence, patience: Patience, now: datetime) -> Finding | None:
     """One plane stopped; the other's heartbeat does not make up for it (incident 9)."""
-    silent = _silent(evidence, patience, now)
-    return _stopped(Kind.PLANE_SILENT, evidence, silent, now) if 0 < len(silent) < len(PLANES) else None
+    silent, expected = _silent(evidence, patience, now)
+    return _stopped(Kind.PLANE_SILENT, evidence, silent, now) if silent and silent != expected else None
 
 
 def _stopped(kind: Kind, evidence: Evidence, silent: list[str], now: datetime) -> Finding:
@@ -76,16 +76,23 @@ def _stopped(kind: Kind, evidence: Evidence, silent: list[str], now: datetime) -
     )
 
 
-def _silent(evidence: Evidence, patience: Patience, now: datetime) -> list[str]:
+def _silent(evidence: Evidence, patience: Patience, now: datetime) -> tuple[list[str], list[str]]:
+    """Return the planes that stopped, and those that should look.
+
+    The platform runs without Dagster too: beside a Lambda plane that ever looked, a Dagster plane that never
+    did was left out on purpose.
+    """
     beats = value_of(evidence.heartbeats)
     if beats is None:
-        return []
+        return [], []
+    expected = [plane for plane in PLANES if plane in beats or plane == HEADLESS or not beats]
     before = now - patience.heartbeat
     rows = value_of(evidence.rows)
     known = [*rows.gaps, *rows.outstanding, *rows.newest] if rows else []
     # A plane that never beat has stopped only if there was something to look after for long enough.
     has_history = any(row.entered_at < before for row in known)
-    return [plane for plane in PLANES if (beats[plane] < before if plane in beats else has_history)]
+    silent = [plane for plane in expected if (beats[plane] < before if plane in beats else has_history)]
+    return silent, expected
 
 
 def _last_seen(evidence: Evidence, now: datetime) -> str:

@@ -203,3 +203,13 @@ def test_memory_when_written_and_read_is_the_same() -> None:
     )
 
     assert CapacityMemory.of(memory.document()) == memory
+
+
+def test_launch_given_up_after_its_worker_reported_a_failed_boot_is_one_failure() -> None:
+    """Otherwise two bad boots open a breaker that is meant for three."""
+    boot = a_boot(BootStage.LOADING, error="no weights")
+    abandoned = a_launch(error="the launch was abandoned", blames_template=True)
+
+    memory = folded(boot, launches=[abandoned, a_launch(instance_id="i-2", error="x", blames_template=True)])
+
+    assert sorted(str(each.error) for each in memory.marks) == ["no weights", "x"]

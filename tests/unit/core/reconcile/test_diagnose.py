@@ -189,14 +189,24 @@ def test_silence_when_the_queue_is_unreadable_is_explained_by_that() -> None:
 
 def test_silence_of_a_plane_that_never_beat_needs_something_to_have_looked_after() -> None:
     """A deployment of this minute is not silent; one with old rows is, and says so."""
-    never = some_evidence(heartbeats=read({"lambda": NOON}), newest=(a_row(entered_at=LONG_AGO),))
+    never = some_evidence(heartbeats=read({"dagster": NOON}), newest=(a_row(entered_at=LONG_AGO),))
 
     finding = the_finding(never)
 
     assert (finding.kind, finding.since) == (Kind.PLANE_SILENT, None)
     assert "it never completed one" in finding.summary
-    assert "dagster: no heartbeat, ever" in finding.evidence
+    assert "lambda: no heartbeat, ever" in finding.evidence
     assert kinds(some_evidence(heartbeats=read({"lambda": NOON}), rows=denied("rows"))) == [Kind.BLIND]
+
+
+def test_platform_without_dagster_is_healthy_while_the_functions_look_and_blind_when_they_stop() -> None:
+    """Dagster may be left out: then the Lambda plane is everybody who could look."""
+    old = (a_row(status=Status.ENRICHED, entered_at=LONG_AGO),)
+
+    assert kinds(some_evidence(heartbeats=read({"lambda": NOON}), newest=old)) == []
+    stopped = some_evidence(heartbeats=read({"lambda": LONG_AGO}), newest=old)
+    assert kinds(stopped) == [Kind.NOBODY_LOOKS]
+    assert kinds(some_evidence(heartbeats=read({}), newest=old)) == [Kind.NOBODY_LOOKS]
 
 
 def test_silence_of_one_plane_explains_nothing_that_the_other_would_repair() -> None:
