@@ -3,16 +3,18 @@
 Written as begun before the first change and as ended after the last: a crash leaves an entry that begun only.
 """
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from parjanya_dagster.control.platform import Platform
-from parjanya_dagster.core.errors import EdgeError
+from parjanya_dagster.core.errors import EdgeError, ParjanyaError
 from parjanya_dagster.core.records import RecordKind
 from parjanya_dagster.core.truth.trail import DONE, INTERRUPTED, TrailEntry, new_entry_id
 
+_LONGEST_OUTCOME: Final = 290
 _LAUNCHERS: Final = (
     ("who", ""),
     ("dagster/schedule_name", "schedule "),
@@ -92,7 +94,7 @@ def recorded(
         yield recording
     except (Exception, KeyboardInterrupt) as error:
         interrupted = isinstance(error, KeyboardInterrupt)
-        recording.outcome = INTERRUPTED if interrupted else f"failed: {error!r}"[:300]
+        recording.outcome = INTERRUPTED if interrupted else f"failed: {_said(error)}"
         # What went wrong is what the caller must hear; the entry then stays as one that only began.
         with suppress(EdgeError):
             recording.end()
@@ -112,3 +114,9 @@ def who_of_run(tags: Mapping[str, str]) -> str:
         if tags.get(tag):
             return f"dagster {called}{tags[tag]}" if called else tags[tag]
     return "dagster ui"
+
+
+def _said(error: Exception | KeyboardInterrupt) -> str:
+    """Return what an error says; one not written for a person is named by its kind too."""
+    said = str(error) if isinstance(error, ParjanyaError) else f"{type(error).__name__}: {error}"
+    return textwrap.shorten(said, _LONGEST_OUTCOME, placeholder=" …")

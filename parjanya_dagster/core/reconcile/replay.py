@@ -69,6 +69,7 @@ class Refusal(StrEnum):
     """Why a replay leaves a row alone."""
 
     MISSING = "missing"
+    ERASED = "erased"
     NEVER_SCORED = "never_scored"
     NOT_REJECTED = "not_rejected"
     BEING_SCORED = "being_scored"
@@ -95,7 +96,7 @@ def refusal(row: ImageRow, boundary: Boundary) -> Refusal | None:
     if row.status is Status.PENDING_VLM_ENRICHMENT:
         return Refusal.BEING_SCORED
     if row.status not in (Status.ENRICHED, Status.VLM_FAILED):
-        return Refusal.NEVER_SCORED
+        return Refusal.ERASED if row.status is Status.ERASED else Refusal.NEVER_SCORED
     if not boundary.asks and (row.status is not Status.ENRICHED or row.result_id is None):
         return Refusal.NO_ANSWERS
     return None

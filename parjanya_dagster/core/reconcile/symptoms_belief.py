@@ -66,7 +66,7 @@ def _stopped(kind: Kind, evidence: Evidence, silent: list[str], now: datetime) -
     who = (
         "no control plane completes cycles" if kind is Kind.NOBODY_LOOKS else f"plane {silent[0]} has stopped"
     )
-    how_long = f"the last cycle ended {lasting(now - last)} ago" if last else "it never completed one"
+    how_long = f"the last cycle ended {lasting(now - last)} ago" if last else "it never completed a cycle"
     return Finding(
         kind=kind,
         summary=f"{who}: {how_long}, and what it would repair stays as it is",

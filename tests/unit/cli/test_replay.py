@@ -262,7 +262,7 @@ def test_replay_when_truth_does_not_answer_says_what_was_done(world: FakePlatfor
 
     assert isinstance(result.exception, UnavailableError)
     assert "0 replayed, 0 skipped, 3 untouched" in result.stdout
-    assert trail(world.platform(), limit=1)[0].outcome == "failed: UnavailableError('away')"
+    assert trail(world.platform(), limit=1)[0].outcome == "failed: away"
 
 
 def a_letter(world: FakePlatform, image: str | None) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from parjanya_dagster.control.trail import recorded, trail, who_of_run
-from parjanya_dagster.core.errors import UnavailableError
+from parjanya_dagster.core.errors import InvalidRequestError, UnavailableError
 from parjanya_dagster.core.records import RecordKind
 from parjanya_dagster.simulation.fakes.platform import a_fake_platform
 
@@ -68,7 +68,11 @@ def test_change_when_it_is_long_says_on_its_way_how_far_it_came() -> None:
 
 @pytest.mark.parametrize(
     ("error", "outcome"),
-    [(KeyboardInterrupt(), "interrupted"), (ValueError("no"), "failed: ValueError('no')")],
+    [
+        (KeyboardInterrupt(), "interrupted"),
+        (ValueError("no"), "failed: ValueError: no"),
+        (InvalidRequestError("ask again"), "failed: ask again"),
+    ],
 )
 def test_change_when_it_is_cut_short_says_how_far_it_came(error: BaseException, outcome: str) -> None:
     """Counts of what was done stand beside why it ended."""

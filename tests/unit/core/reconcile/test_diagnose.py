@@ -194,7 +194,7 @@ def test_silence_of_a_plane_that_never_beat_needs_something_to_have_looked_after
     finding = the_finding(never)
 
     assert (finding.kind, finding.since) == (Kind.PLANE_SILENT, None)
-    assert "it never completed one" in finding.summary
+    assert "it never completed a cycle" in finding.summary
     assert "lambda: no heartbeat, ever" in finding.evidence
     assert kinds(some_evidence(heartbeats=read({"lambda": NOON}), rows=denied("rows"))) == [Kind.BLIND]
 

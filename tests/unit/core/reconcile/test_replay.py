@@ -62,7 +62,7 @@ def test_boundary_when_it_says_nothing_is_refused(text: str) -> None:
         (Status.PENDING_VLM_ENRICHMENT, EVERYTHING, Refusal.BEING_SCORED),
         (Status.PENDING_VALIDATION, EVERYTHING, Refusal.NEVER_SCORED),
         (Status.REJECTED_TECHNICAL, RULES_ALONE, Refusal.NEVER_SCORED),
-        (Status.ERASED, EVERYTHING, Refusal.NEVER_SCORED),
+        (Status.ERASED, EVERYTHING, Refusal.ERASED),
         (Status.REJECTED_TECHNICAL, FROM_THE_FILE, None),
         (Status.PENDING_VALIDATION, FROM_THE_FILE, Refusal.NOT_REJECTED),
         (Status.ENRICHED, FROM_THE_FILE, Refusal.NOT_REJECTED),
