@@ -82,13 +82,14 @@ def test_names_are_taken_out_of_buckets_and_the_longest_first() -> None:
         summary="beta-two and beta, not alphabet",
         evidence=("acme points to parjanya-test-000000000000-t-beta",),
         since=None,
-        fix="none",
+        fix="`parjanya why tenant:beta`",
     )
 
     masked = without({"beta", "beta-two"}, finding)
 
     assert masked.summary == "another tenant and another tenant, not alphabet"
     assert masked.evidence == ("acme points to parjanya-test-000000000000-t-another tenant",)
+    assert masked.fix == "`parjanya why tenant:TENANT`"
     assert without(set(), finding) is finding
 
 

@@ -25,6 +25,8 @@ router = APIRouter(include_in_schema=False)
 
 MAY_DIAGNOSE: Final = ("admin", "curator")
 ANOTHER: Final = "another tenant"
+PLACEHOLDER: Final = "TENANT"
+"""Stands for another tenant in a command."""
 
 _IMAGE: Final = r"(?:#[0-9a-f-]{36})?"
 _COMMAND: Final = re.compile(r"`([^`]+)`")
@@ -66,7 +68,7 @@ def without(others: Iterable[str], finding: Finding) -> Finding:
         finding,
         summary=named.sub(ANOTHER, finding.summary),
         evidence=tuple(named.sub(ANOTHER, fact) for fact in finding.evidence),
-        fix=named.sub(ANOTHER, finding.fix),
+        fix=named.sub(PLACEHOLDER, finding.fix),
     )
 
 
