@@ -45,7 +45,9 @@ def writes(calls: list[Call]) -> list[Call]:
     return [call for call in calls if call.is_write]
 
 
-def test_ingestion_killed_at_every_write_is_finished_by_the_repeated_event(ground: Ground) -> None:
+def test_ingestion_killed_at_every_write_is_finished_by_the_repeated_event(
+    ground: Ground, record_property: Callable[[str, object], None]
+) -> None:
     """No photo is lost or validated twice, wherever its function died."""
     ground.proxy.calls.clear()
     first = ground.upload(1)
@@ -60,12 +62,15 @@ def test_ingestion_killed_at_every_write_is_finished_by_the_repeated_event(groun
         assert ground.row(key).status is Status.PENDING_VLM_ENRICHMENT, f"{point}, after={after}"
         keys.append(key)
 
+    record_property("points struck", len(keys) - 1)
     assert len(points) >= 5, [str(point) for point in points]
     finish(ground, keys)
     assert ground.faults(keys) == []
 
 
-def test_reconciliation_killed_at_every_write_sends_what_was_missing(ground: Ground) -> None:
+def test_reconciliation_killed_at_every_write_sends_what_was_missing(
+    ground: Ground, record_property: Callable[[str, object], None]
+) -> None:
     """Send, then stamp: a crash in between duplicates a job, and never loses it (incident 1)."""
     keys = [ground.upload(100)]
     ground.run(ground.ingest(keys[0]), Profile.OPERATOR)
@@ -82,12 +87,15 @@ def test_reconciliation_killed_at_every_write_sends_what_was_missing(ground: Gro
         assert ground.row(key).has_outstanding_intent, f"{point}, after={after}"
         keys.append(key)
 
+    record_property("points struck", struck)
     assert struck >= 4, [str(point) for point in points]
     finish(ground, keys)
     assert ground.faults(keys) == []
 
 
-def test_worker_killed_at_every_write_leaves_one_verdict_and_no_blame(ground: Ground) -> None:
+def test_worker_killed_at_every_write_leaves_one_verdict_and_no_blame(
+    ground: Ground, record_property: Callable[[str, object], None]
+) -> None:
     """Truth, then delete: the message comes back, and what was written is not written twice in effect."""
     first = ready(ground, 200)
     ground.proxy.calls.clear()
@@ -102,6 +110,7 @@ def test_worker_killed_at_every_write_leaves_one_verdict_and_no_blame(ground: Gr
         assert ground.row(key).status is Status.ENRICHED, f"{point}, after={after}"
         keys.append(key)
 
+    record_property("points struck", struck)
     assert struck >= 4, [str(point) for point in points]
     assert ground.faults(keys) == []
 
