@@ -105,8 +105,20 @@ class Ground:
             time.sleep(0.02)
         return process.returncode
 
-    def run_killed(self, command: Sequence[str], profile: Profile, at: Call, *, after: bool) -> bool:
-        """Run a process and `kill -9` it at a call; return whether it came to that call."""
+    def run_killed(
+        self,
+        command: Sequence[str],
+        profile: Profile,
+        at: Call,
+        *,
+        after: bool,
+        until: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Run a process and `kill -9` it at a call, or when there is nothing left for it to do.
+
+        Returns:
+            Whether it came to that call.
+        """
         struck = False
         pid = 0
 
@@ -124,11 +136,11 @@ class Ground:
             self.proxy.before = strike
         process = self._start(command, profile)
         pid = process.pid
-        try:
-            process.wait(_PATIENCE_S if not self._is_endless(command) else 20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        give_up_at = time.monotonic() + _PATIENCE_S
+        while process.poll() is None and not until() and time.monotonic() < give_up_at:
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
         self.proxy.before = self.proxy.after = lambda _call: None
         return struck
 
@@ -160,9 +172,6 @@ class Ground:
         self.proxy.before, self.proxy.after = before, after
         yield harmed
         self.proxy.before = self.proxy.after = lambda _call: None
-
-    def _is_endless(self, command: Sequence[str]) -> bool:
-        return "headless" in command
 
     def _start(self, command: Sequence[str], profile: Profile) -> "subprocess.Popen[bytes]":
         environment = local_environment(self.aws, profile, prefix=PREFIX) | {

@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import product
-from typing import Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from uuid import uuid4
 
 import pytest
 from hypothesis import Phase, settings
-from moto import mock_aws
 
 from parjanya_dagster.aws.truth_dynamodb import DynamoImageStore
 from parjanya_dagster.core.errors import ParjanyaError
@@ -24,8 +23,11 @@ from parjanya_dagster.simulation.episode import Episode, play
 from parjanya_dagster.simulation.faults import Fault
 from parjanya_dagster.simulation.sweep import Story, places_of, told
 from tests.contract import test_image_store_contract
-from tests.contract.endpoints import ROOT
+from tests.contract.endpoints import ROOT, served_moto
 from tests.mutants.stories import told_again
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 _INDEXES: Final = (("gap", ("gap_key", "due_at")), ("outstanding", ("outstanding_key", "intent_at")))
 _ATTRIBUTES: Final[Mapping[str, Literal["S", "N"]]] = {
@@ -178,8 +180,9 @@ class StoreContract:
 
     def find(self) -> Finding | None:
         """See `Checker`."""
-        with mock_aws():
-            return _found(getattr(test_image_store_contract, self.test), _an_empty_store)
+        with served_moto() as url:
+            dynamodb = ROOT.client("dynamodb", endpoint_url=url)
+            return _found(getattr(test_image_store_contract, self.test), lambda: _an_empty_store(dynamodb))
 
 
 def _first(episodes: Iterable[Episode]) -> Finding | None:
@@ -205,9 +208,9 @@ def _found(test: Callable[..., object], fixtures: Callable[[], Mapping[str, obje
     return None
 
 
-def _an_empty_store() -> dict[str, object]:
+def _an_empty_store(dynamodb: "DynamoDBClient") -> dict[str, object]:
     """Return the fixtures of the image store's contract, on a new table."""
-    dynamodb, table = ROOT.client("dynamodb"), f"images-{uuid4().hex}"
+    table = f"images-{uuid4().hex}"
     dynamodb.create_table(
         TableName=table,
         KeySchema=_key("pk", "sk"),
