@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run-$(shell cksum < requirements/run.lock | cut -d' ' -f1)
+ENGINE_STAMP := $(VENV)/.installed-engine-$(shell cksum < requirements/engine.lock | cut -d' ' -f1)
 DEV_STAMP := $(VENV)/.installed-dev-$(shell cksum < requirements/dev.lock | cut -d' ' -f1)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 MEASURED := tests/unit tests/properties tests/incidents tests/compat
 # Half of the time is waiting for processes; a file stays in one process, which has its own local AWS.
 SIDE_BY_SIDE := -n 2 --dist loadfile
 
-.PHONY: demo test coverage check up down setup setup-dev lock
+.PHONY: demo test coverage check up down setup setup-dev setup-engine lock
 
 demo: setup  ## Score sample photos (or PHOTOS=DIR) on this machine; EXIT=1 ends by itself, DAGSTER=0 without Dagster
 	$(BIN)/parjanya demo $(if $(PHOTOS),--photos "$(patsubst ~/%,$(HOME)/%,$(PHOTOS))") $(if $(EXIT),--exit) $(if $(filter 0,$(DAGSTER)),--no-dagster)
@@ -37,6 +38,8 @@ check: setup-dev  ## Run every gate that CI runs before the tests
 
 setup: $(RUN_STAMP)
 
+setup-engine: $(ENGINE_STAMP)  ## Add PyTorch and transformers, for the engine qwen3_vl
+
 setup-dev: $(DEV_STAMP)
 
 $(VENV)/bin/python:
@@ -50,6 +53,11 @@ $(RUN_STAMP): $(VENV)/bin/python
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
+$(ENGINE_STAMP): $(RUN_STAMP)
+	@echo "Installing from requirements/engine.lock"
+	$(PIP) install --require-hashes -r requirements/engine.lock
+	@touch $@
+
 $(DEV_STAMP): $(RUN_STAMP)
 	@echo "Installing from requirements/dev.lock"
 	$(PIP) install --require-hashes -r requirements/dev.lock
@@ -57,8 +65,11 @@ $(DEV_STAMP): $(RUN_STAMP)
 
 lock: setup-dev  ## Write the locks again after pyproject.toml changed
 	$(BIN)/pip-compile $(LOCK_FLAGS) -o requirements/run.lock pyproject.toml
-	cp requirements/run.lock requirements/dev.lock  # the same versions are preferred where both need a package
-	$(BIN)/pip-compile $(LOCK_FLAGS) --extra dev -o requirements/dev.lock pyproject.toml
+	cp requirements/run.lock requirements/engine.lock  # the same versions are preferred where both need a package
+	$(BIN)/pip-compile $(LOCK_FLAGS) --extra engine --extra postgres -o requirements/engine.lock pyproject.toml
+	cp requirements/engine.lock requirements/dev.lock
+	$(BIN)/pip-compile $(LOCK_FLAGS) --extra engine --extra postgres --extra dev -o requirements/dev.lock pyproject.toml
+	$(BIN)/python requirements/admit_torch.py requirements/engine.lock requirements/dev.lock
 
 LOCK_FLAGS := --quiet --generate-hashes --no-strip-extras --allow-unsafe --no-header \
   --no-emit-index-url --no-emit-find-links --no-emit-trusted-host

@@ -29,10 +29,11 @@ def ground(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def finish(ground: Ground, keys: list[ImageKey]) -> None:
     """Let an unharmed plane do the rest: the stream, then a worker."""
     assert ground.run(ground.reconcile(*keys), Profile.OPERATOR) == 0
-    ground.run(
+    repeat(
+        ground,
         ground.worker(),
+        lambda: all(ground.row(key).status.is_settled for key in keys),
         Profile.WORKER,
-        until=lambda: all(ground.row(key).status.is_settled for key in keys),
     )
 
 
@@ -153,8 +154,8 @@ def is_done(ground: Ground, key: ImageKey) -> bool:
 
 
 def score(ground: Ground, key: ImageKey) -> None:
-    """Let an unharmed worker settle an image."""
-    ground.run(ground.worker(), Profile.WORKER, until=lambda: ground.row(key).status.is_settled)
+    """Let unharmed workers settle an image: one that finds itself too slow leaves, and another begins."""
+    repeat(ground, ground.worker(), lambda: ground.row(key).status.is_settled, Profile.WORKER)
 
 
 def repeat(
