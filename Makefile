@@ -7,6 +7,10 @@ RUN_STAMP := $(VENV)/.installed-run-$(shell cksum < requirements/run.lock | cut 
 ENGINE_STAMP := $(VENV)/.installed-engine-$(shell cksum < requirements/engine.lock | cut -d' ' -f1)
 DEV_STAMP := $(VENV)/.installed-dev-$(shell cksum < requirements/dev.lock | cut -d' ' -f1)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# PyTorch is locked apart: its CPU wheel is on no public package index, its public wheel brings 3 GB of CUDA.
+TORCH ?= cpu
+INSTALL_TORCH = $(PIP) install --require-hashes --no-deps -r requirements/torch-$(TORCH).lock || \
+  { echo "No wheel of PyTorch for TORCH=$(TORCH): let pip find PyTorch's CPU wheels, or choose TORCH=cuda"; exit 1; }
 MEASURED := tests/unit tests/properties tests/incidents tests/compat
 # Half of the time is waiting for processes; a file stays in one process, which has its own local AWS.
 SIDE_BY_SIDE := -n 2 --dist loadfile
@@ -54,13 +58,15 @@ $(RUN_STAMP): $(VENV)/bin/python
 	@touch $@
 
 $(ENGINE_STAMP): $(RUN_STAMP)
-	@echo "Installing from requirements/engine.lock"
+	@echo "Installing from requirements/engine.lock and torch-$(TORCH).lock"
 	$(PIP) install --require-hashes -r requirements/engine.lock
+	$(INSTALL_TORCH)
 	@touch $@
 
 $(DEV_STAMP): $(RUN_STAMP)
 	@echo "Installing from requirements/dev.lock"
 	$(PIP) install --require-hashes -r requirements/dev.lock
+	$(INSTALL_TORCH)
 	@touch $@
 
 lock: setup-dev  ## Write the locks again after pyproject.toml changed
@@ -69,7 +75,9 @@ lock: setup-dev  ## Write the locks again after pyproject.toml changed
 	$(BIN)/pip-compile $(LOCK_FLAGS) --extra engine --extra postgres -o requirements/engine.lock pyproject.toml
 	cp requirements/engine.lock requirements/dev.lock
 	$(BIN)/pip-compile $(LOCK_FLAGS) --extra engine --extra postgres --extra dev -o requirements/dev.lock pyproject.toml
-	$(BIN)/python requirements/admit_torch.py requirements/engine.lock requirements/dev.lock
+	sed -n '/^torch==/,/^    # via/p' requirements/engine.lock > requirements/torch-cpu.lock
+	sed -i '/^torch==/,/^    # via/d' requirements/engine.lock requirements/dev.lock
+	grep '^torch==' requirements/torch-cpu.lock | sed 's/+cpu.*//' | PIP_FIND_LINKS= $(BIN)/pip-compile $(LOCK_FLAGS) -o requirements/torch-cuda.lock -
 
 LOCK_FLAGS := --quiet --generate-hashes --no-strip-extras --allow-unsafe --no-header \
   --no-emit-index-url --no-emit-find-links --no-emit-trusted-host

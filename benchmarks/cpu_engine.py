@@ -21,7 +21,7 @@ from PIL import Image, ImageFilter
 
 from gpu_worker.engines.content_model import model_from_json
 from gpu_worker.engines.cpu import CpuEngine, cpu_engine
-from gpu_worker.engines.engine import ScorableImage
+from gpu_worker.engines.engine import EngineOptions, ScorableImage
 from gpu_worker.engines.image_statistics import Pixels
 from gpu_worker.prompts.pack import PromptPack, shipped_pack
 from parjanya_dagster.core.policy.decide import CompiledPolicy, compile_policy
@@ -183,7 +183,7 @@ def balanced_without_engine(samples: Sequence[Sample]) -> float:
 
 def print_quality_order(photos: Sequence[Sample], pack: PromptPack) -> None:
     """Print how often a photo scores above a spoilt copy of itself, overall and on the score concerned."""
-    engine, noise = cpu_engine(), np.random.default_rng(7)
+    engine, noise = cpu_engine(EngineOptions()), np.random.default_rng(7)
     print(f"\n{'photo above its spoilt copy':36} {'overall':>8} {'own score':>10}")
     for name, score in (
         ("blurred, 2 px", "sharpness"),
@@ -201,7 +201,7 @@ def print_quality_order(photos: Sequence[Sample], pack: PromptPack) -> None:
 
 def print_speed(images: Sequence[ScorableImage], pack: PromptPack) -> None:
     """Print the time of own CPU per image."""
-    engine, taken = cpu_engine(), []
+    engine, taken = cpu_engine(EngineOptions()), []
     for image in images:
         start = time.thread_time()
         engine.answer([image], pack)

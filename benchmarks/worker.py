@@ -50,17 +50,30 @@ class FreeEngine:
     answers: Answers
     name: str = "free"
 
-    def fingerprint_parts(self, pack: PromptPack) -> FingerprintParts:
+    @property
+    def pixel_budgets(self) -> tuple[int, ...]:
         """See `Engine`."""
+        return ()
+
+    def bucket_of(self, image: ScorableImage) -> str:
+        """See `Engine`."""
+        return f"{image.pixels.shape[0]}x{image.pixels.shape[1]}"
+
+    def fingerprint_parts(self, pack: PromptPack, *, pixel_budget: int | None = None) -> FingerprintParts:
+        """See `Engine`."""
+        del pixel_budget
         raise NotImplementedError(f"{pack.id} is not weighed here")
 
-    def fingerprint(self, pack: PromptPack) -> str:
+    def fingerprint(self, pack: PromptPack, *, pixel_budget: int | None = None) -> str:
         """See `Engine`."""
+        del pixel_budget
         return f"free:{pack.id}"
 
-    def answer(self, images: Sequence[ScorableImage], pack: PromptPack) -> list[Answers]:
+    def answer(
+        self, images: Sequence[ScorableImage], pack: PromptPack, *, pixel_budget: int | None = None
+    ) -> list[Answers]:
         """See `Engine`."""
-        del pack
+        del pack, pixel_budget
         return [self.answers] * len(images)
 
 

@@ -93,7 +93,7 @@ def between_steps() -> BetweenSteps:
     platform = platform_from(settings, plane="worker")
     vitals = Vitals(platform, instance_id=instance_id, template_version=template_version(member))
     with vitals.booting(BootStage.LOADING):
-        scorer = warm_scorer(settings.engine, pack_id=own.pack)
+        scorer = warm_scorer(settings.engine)
     if standing_now(boot_hook_of(member, prefix=settings.prefix)) is Standing.WARMING:
         vitals.reach(BootStage.WARMING)
     return BetweenSteps(

@@ -81,7 +81,7 @@ def _headless() -> int:
     hook = boot_hook_of(member, prefix=settings.prefix)
     vitals = Vitals(platform, instance_id=instance_id, template_version=template_version(member))
     with booting(hook, vitals):
-        scorer = warm_scorer(settings.engine, pack_id=own.pack)
+        scorer = warm_scorer(settings.engine)
     log.info("worker_started", extra={"engine": settings.engine, "pack": own.pack})
     run_headless(
         platform,

@@ -10,10 +10,11 @@ from functools import cache
 import numpy as np
 
 from gpu_worker.effects import Candidate
-from gpu_worker.engines.engine import Engine, ScorableImage, engine_named
+from gpu_worker.engines.engine import Engine, EngineOptions, ScorableImage, engine_named
 from gpu_worker.events import BatchFailed, BatchScored, Dependency, DependencyFailed
 from gpu_worker.fetch import Scorable
-from gpu_worker.prompts.pack import DEFAULT_PACK, PromptPack, shipped_pack
+from gpu_worker.prompts.pack import PromptPack, shipped_pack
+from gpu_worker.settings import load_worker_settings
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.policies import PolicyInForce
 from parjanya_dagster.core.errors import ConfigError, EdgeError, InvalidRequestError
@@ -68,25 +69,31 @@ class Judged:
 
 
 @cache
-def warm_engine(name: str) -> Engine:
+def warm_engine(name: str, options: EngineOptions) -> Engine:
     """Return the engine of this process, loaded on first use.
 
     Raises:
         ConfigError: there is no such engine, or its libraries are not installed.
     """
-    return engine_named(name)
+    return engine_named(name, options)
 
 
-def warm_scorer(engine_name: str | None = None, *, pack_id: str = DEFAULT_PACK) -> Scorer:
+def warm_scorer(
+    engine_name: str | None = None, *, pack_id: str | None = None, options: EngineOptions | None = None
+) -> Scorer:
     """Return this process' engine with a prompt pack that came with the package.
 
     Args:
         engine_name: PARJANYA_ENGINE if None.
+        pack_id: PARJANYA_WORKER_PACK if None.
+        options: from PARJANYA_WORKER_MODEL, ..._DEVICE and ..._MICRO_BATCH if None.
 
     Raises:
-        ConfigError: there is no such engine or pack.
+        ConfigError: settings are invalid, or there is no such engine or pack.
     """
-    return Scorer(engine=warm_engine(engine_name or load_settings().engine), pack=shipped_pack(pack_id))
+    own = load_worker_settings()
+    engine = warm_engine(engine_name or load_settings().engine, options or own.engine_options)
+    return Scorer(engine=engine, pack=shipped_pack(pack_id or own.pack))
 
 
 def judge(scorer: Scorer, policy: CompiledPolicy, subjects: Sequence[Subject]) -> list[Judged]:

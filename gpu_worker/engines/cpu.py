@@ -12,7 +12,7 @@ from typing import Final
 from PIL import Image
 
 from gpu_worker.engines.content_model import ContentModel, shipped_content_model
-from gpu_worker.engines.engine import DECODE_PATH, Engine, ScorableImage
+from gpu_worker.engines.engine import DECODE_PATH, Engine, EngineOptions, ScorableImage
 from gpu_worker.engines.image_quality import quality_scores
 from gpu_worker.engines.image_statistics import at_common_size, content_statistics
 from gpu_worker.prompts.pack import PromptPack, Question, QuestionKind
@@ -24,6 +24,7 @@ from parjanya_dagster.imaging.native import measure
 _VERSION: Final = "cpu-1"
 """Raised with every change of a formula, so that answers from before are not taken for answers from after."""
 
+_BUCKET: Final = "any"
 _SCORED: Final = ("sharpness", "exposure", "noise", "colourfulness", "contrast", "overall_quality")
 _NEEDED: Final = (
     *("sharpness_max", "sharpness_p90", "detail_ratio", "noise_sigma"),
@@ -43,28 +44,43 @@ class CpuEngine:
         """The name it is registered under."""
         return "cpu"
 
-    def fingerprint_parts(self, pack: PromptPack) -> FingerprintParts:
+    @property
+    def pixel_budgets(self) -> tuple[int, ...]:
+        """None: it needs no memory worth mentioning."""
+        return ()
+
+    def bucket_of(self, image: ScorableImage) -> str:
+        """Return the one bucket there is: no image is dearer than another."""
+        del image
+        return _BUCKET
+
+    def fingerprint_parts(self, pack: PromptPack, *, pixel_budget: int | None = None) -> FingerprintParts:
         """Return everything that its answers depend on; hardware does not change the stored digits."""
+        del pixel_budget
         return FingerprintParts(
             weights=self._model.content_hash,
             prompt_pack=pack.fingerprint_part,
             decode_path=DECODE_PATH,
-            bucket="any",
+            bucket=_BUCKET,
             dtype="float32",
             engine=_VERSION,
             hardware="cpu",
         )
 
-    def fingerprint(self, pack: PromptPack) -> str:
+    def fingerprint(self, pack: PromptPack, *, pixel_budget: int | None = None) -> str:
         """Return the digest of `fingerprint_parts`."""
+        del pixel_budget
         return self.fingerprint_parts(pack).digest
 
-    def answer(self, images: Sequence[ScorableImage], pack: PromptPack) -> list[Answers]:
+    def answer(
+        self, images: Sequence[ScorableImage], pack: PromptPack, *, pixel_budget: int | None = None
+    ) -> list[Answers]:
         """Return the answers to all of a pack's questions, one per image and in their order.
 
         Raises:
             ConfigError: the pack asks something that can't be measured.
         """
+        del pixel_budget
         for question in pack.questions:
             _require_measurable(question, self._model)
         fingerprint = self.fingerprint(pack)
@@ -87,8 +103,9 @@ class CpuEngine:
         return Answers.of(*answers, fingerprint=fingerprint)
 
 
-def cpu_engine() -> Engine:
-    """Return the engine with the coefficients that came with the package."""
+def cpu_engine(options: EngineOptions) -> Engine:
+    """Return the engine with the coefficients that came with the package; it has no options."""
+    del options
     return CpuEngine(shipped_content_model())
 
 

@@ -7,13 +7,14 @@ laptop take the same path. Engines are imported only when named: torch must not 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import Final, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from gpu_worker.prompts.pack import PromptPack
-from parjanya_dagster.core.errors import ConfigError
+from parjanya_dagster.core.errors import ConfigError, ParjanyaError
 from parjanya_dagster.core.execution.fingerprint import FingerprintParts
 from parjanya_dagster.core.truth.answers import Answers
 
@@ -41,6 +42,25 @@ class ScorableImage:
     facts: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """What an engine is made from; each takes what concerns it.
+
+    Args:
+        model: folder of a checkpoint; None for an engine that came with the package.
+        device: `cpu`, `cuda:0`, ...; `auto` for the first GPU, or the CPU where there is none.
+        micro_batch: images per pass, ≥ 1; shapes that never change make answers repeatable bit by bit.
+    """
+
+    model: Path | None = None
+    device: str = "auto"
+    micro_batch: int = 8
+
+
+class EngineOutOfMemoryError(ParjanyaError):
+    """The device has no room for these images at once; the engine is sound, and so are the images."""
+
+
 class Engine(Protocol):
     """Something that answers a prompt pack about images. Not thread-safe unless it says so."""
 
@@ -48,23 +68,41 @@ class Engine(Protocol):
     def name(self) -> str:
         """The name it is registered under."""
 
-    def fingerprint_parts(self, pack: PromptPack) -> FingerprintParts:
-        """Return everything that its answers to a pack depend on besides the image."""
+    @property
+    def pixel_budgets(self) -> tuple[int, ...]:
+        """Pixels per image that it can do with, the usual first, then fewer; empty if memory is no matter."""
 
-    def fingerprint(self, pack: PromptPack) -> str:
+    def bucket_of(self, image: ScorableImage) -> str:
+        """Return what an image's pass costs, by its own size alone: images of one bucket go together."""
+
+    def fingerprint_parts(self, pack: PromptPack, *, pixel_budget: int | None = None) -> FingerprintParts:
+        """Return everything that its answers to a pack depend on besides the image.
+
+        Args:
+            pixel_budget: one of `pixel_budgets`; the usual if None.
+        """
+
+    def fingerprint(self, pack: PromptPack, *, pixel_budget: int | None = None) -> str:
         """Return the digest of `fingerprint_parts`."""
 
-    def answer(self, images: Sequence[ScorableImage], pack: PromptPack) -> list[Answers]:
+    def answer(
+        self, images: Sequence[ScorableImage], pack: PromptPack, *, pixel_budget: int | None = None
+    ) -> list[Answers]:
         """Return the answers to all of a pack's questions, one per image and in their order.
 
-        An image's answers do not depend on its mates.
+        An image's answers do not depend on its mates. They carry the fingerprint of what produced them.
+
+        Args:
+            images: of any buckets, any number.
+            pixel_budget: one of `pixel_budgets`, for want of memory; the usual if None.
 
         Raises:
             ConfigError: the pack asks something that this engine cannot answer.
+            EngineOutOfMemoryError: fewer images at once, or fewer pixels each, might do.
         """
 
 
-def engine_named(name: str) -> Engine:
+def engine_named(name: str, options: EngineOptions | None = None) -> Engine:
     """Return a new engine; whatever it must load is loaded here.
 
     Raises:
@@ -74,7 +112,7 @@ def engine_named(name: str) -> Engine:
         raise ConfigError(f"there is no engine '{name}'; choose one of {', '.join(sorted(_FACTORIES))}")
     module, _, factory = _FACTORIES[name].partition(":")
     try:
-        make = cast("Callable[[], Engine]", getattr(import_module(module), factory))
+        make = cast("Callable[[EngineOptions], Engine]", getattr(import_module(module), factory))
     except ImportError as error:
         raise ConfigError(f"engine '{name}' needs a library that is not installed: {error}") from error
-    return make()
+    return make(options or EngineOptions())

@@ -24,28 +24,35 @@ class ScriptedEngine:
     """
 
     name = "scripted"
+    pixel_budgets: tuple[int, ...] = ()
 
     def __init__(self, before: Callable[[Sequence[ScorableImage]], None] = lambda _images: None) -> None:
         self.batches: list[int] = []
         self._before = before
 
-    def fingerprint_parts(self, pack: PromptPack) -> FingerprintParts:
+    def bucket_of(self, image: ScorableImage) -> str:
+        """See `Engine`."""
+        return f"{image.pixels.shape[0]}x{image.pixels.shape[1]}"
+
+    def fingerprint_parts(self, pack: PromptPack, *, pixel_budget: int | None = None) -> FingerprintParts:
         """See `Engine`."""
         return FingerprintParts(
             weights="none",
             prompt_pack=pack.fingerprint_part,
             decode_path="test",
-            bucket="test",
+            bucket=f"pixels={pixel_budget}",
             dtype="test",
             engine=self.name,
             hardware="cpu",
         )
 
-    def fingerprint(self, pack: PromptPack) -> str:
+    def fingerprint(self, pack: PromptPack, *, pixel_budget: int | None = None) -> str:
         """See `Engine`."""
-        return self.fingerprint_parts(pack).digest
+        return self.fingerprint_parts(pack, pixel_budget=pixel_budget).digest
 
-    def answer(self, images: Sequence[ScorableImage], pack: PromptPack) -> list[Answers]:
+    def answer(
+        self, images: Sequence[ScorableImage], pack: PromptPack, *, pixel_budget: int | None = None
+    ) -> list[Answers]:
         """See `Engine`."""
         self.batches.append(len(images))
         self._before(images)
@@ -59,7 +66,10 @@ class ScriptedEngine:
             )
             for question in pack.questions
         ]
-        return [Answers.of(*answers, fingerprint=self.fingerprint(pack)) for _ in images]
+        return [
+            Answers.of(*answers, fingerprint=self.fingerprint(pack, pixel_budget=pixel_budget))
+            for _ in images
+        ]
 
 
 def a_scorer(engine: ScriptedEngine | None = None) -> Scorer:

@@ -7,7 +7,7 @@ import pytest
 
 from gpu_worker.effects import Candidate, Fetch
 from gpu_worker.engines.cpu import cpu_engine
-from gpu_worker.engines.engine import ScorableImage
+from gpu_worker.engines.engine import EngineOptions, ScorableImage
 from gpu_worker.events import BatchScored, Dependency, DependencyFailed, Event
 from gpu_worker.fetch import Scorable, fetch, scorable
 from gpu_worker.perform import Performer
@@ -38,10 +38,12 @@ class Examined(ScriptedEngine):
         self.asked: list[tuple[str, ...]] = []
         self._is_short_of_memory = is_short_of_memory
 
-    def answer(self, images: Sequence[ScorableImage], pack: PromptPack) -> list[Answers]:
+    def answer(
+        self, images: Sequence[ScorableImage], pack: PromptPack, *, pixel_budget: int | None = None
+    ) -> list[Answers]:
         """See `Engine`."""
         self.asked.append(tuple(question.id for question in pack.questions))
-        answers = super().answer(images, pack)
+        answers = super().answer(images, pack, pixel_budget=pixel_budget)
         if self._is_short_of_memory and len(pack.questions) < len(PACK.questions):
             return [replace(each, fingerprint="fewer-pixels") for each in answers]
         return answers
@@ -213,7 +215,7 @@ def test_earlier_results_when_they_cannot_be_read_end_the_fetch() -> None:
 
 def test_embedded_engine_when_asked_in_part_answers_as_it_does_in_whole() -> None:
     """The other questions of a pack change neither an answer nor its fingerprint."""
-    engine = cpu_engine()
+    engine = cpu_engine(EngineOptions())
     image = scorable(a_preview(), technical=some_facts().technical, exif=None).image
 
     (whole,) = engine.answer([image], PACK)

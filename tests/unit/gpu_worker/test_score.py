@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from gpu_worker.engines.engine import EngineOptions
 from gpu_worker.fetch import scorable
 from gpu_worker.score import Subject, judge, warm_engine
 from parjanya_dagster.cli.score import packaged_policy, score_paths
@@ -31,7 +32,7 @@ def test_image_when_judged_gets_every_answer_and_a_decision_of_the_policy() -> N
 
 def test_engine_when_named_twice_is_loaded_once() -> None:
     """A warm instance pays for the image alone."""
-    assert warm_engine("cpu") is warm_engine("cpu")
+    assert warm_engine("cpu", EngineOptions()) is warm_engine("cpu", EngineOptions())
 
 
 def test_scorer_when_its_engine_breaks_on_everything_is_not_sound() -> None:
