@@ -1,6 +1,6 @@
 """Compare our EXIF and sizes with exiftool's over the corpus, field by field, and explain what differs.
 
-.venv/bin/python -m benchmarks.corpus_exif
+python -m benchmarks.corpus_exif
 """
 
 from collections import Counter

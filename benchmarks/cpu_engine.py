@@ -2,7 +2,7 @@
 
 Every image is judged by coefficients that were fitted without any file of its source. `review` is wrong.
 
-    python benchmarks/cpu_engine.py [--corpus ../shared/data/corpus] [--fit]
+    python -m benchmarks.cpu_engine [--corpus ../shared/data/corpus] [--fit]
 
 With `--fit` the coefficients of the package are written anew, from all sources.
 """
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from content_fit import AS_IS, OTHERS, PHOTO, RIDGE, Sample, fit_document, read_corpus, to_bytes
 from PIL import Image, ImageFilter
 
+from benchmarks.content_fit import AS_IS, OTHERS, PHOTO, RIDGE, Sample, fit_document, read_corpus, to_bytes
 from gpu_worker.engines.content_model import model_from_json
 from gpu_worker.engines.cpu import CpuEngine, cpu_engine
 from gpu_worker.engines.engine import EngineOptions, ScorableImage

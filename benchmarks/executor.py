@@ -1,6 +1,6 @@
 """What a step costs on a warm instance of the fleet, beside the other ways to execute it.
 
-    python benchmarks/executor.py [--only NAME]
+    python -m benchmarks.executor [--only NAME]
 
 Starts a local AWS process, one agent and a Dagster instance in a temporary directory, runs a chain of steps
 that do nothing under each executor, and prints medians from the event log. Budget (DESIGN §14): a step on a

@@ -1,6 +1,6 @@
 """The forecast: prints its tables and writes docs/forecast.md with its figure.
 
-    python benchmarks/forecast.py [NAME=VALUE ...]
+    python -m benchmarks.forecast [NAME=VALUE ...]
 
 Changed assumptions are for looking only: the page in the repository is written from the unchanged ones.
 """
@@ -25,7 +25,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 WIDTH = 180
 INTRODUCTION = """# Forecast: the original system beside ours
 
-Written by `python benchmarks/forecast.py`; `parjanya simulate --scenario nightly` gives the same numbers, and
+Written by `python -m benchmarks.forecast`; `parjanya simulate --scenario nightly` gives the same numbers, and
 `--assume NAME=VALUE` changes any of them. **None was measured on a GPU of ours**: throughput is a roofline
 estimate, prices are list prices. The last table says of each where it comes from.
 

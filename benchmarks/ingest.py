@@ -1,6 +1,6 @@
 """Measure ingest of 24-megapixel JPEGs against one plain full Pillow decode of the same bytes.
 
-    .venv/bin/python -m benchmarks.ingest [rounds]
+    python -m benchmarks.ingest [rounds]
 
 Process CPU time, medians of interleaved rounds in one run, so that the machine's mood cancels. The whole
 ingest is measured twice: called directly, and through the decoder's child (parent + child, pipes included;

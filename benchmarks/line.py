@@ -6,7 +6,7 @@ An own local AWS with everything deployed, its functions, and headless workers o
     zero      nothing is left to do: the group is empty within two minutes, and one upload wakes it
 Ends with status 1 if anything is not as it must be, read from Truth and from the queues.
 
-Run: python benchmarks/line.py purge|restart|zero [--images 200] [--keep DIR]
+Run: python -m benchmarks.line purge|restart|zero [--images 200] [--keep DIR]
 """
 
 import argparse
@@ -15,9 +15,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from line_driver import count_by_verdict, running_line
-from line_scenarios import SCENARIOS
-from memory import peak_memory
+from benchmarks.line_driver import count_by_verdict, running_line
+from benchmarks.line_scenarios import SCENARIOS
+from benchmarks.memory import peak_memory
 
 
 def main() -> int:

@@ -18,8 +18,8 @@ from typing import Final
 import psutil  # type: ignore[import-untyped]  # it publishes no types
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from line_client import Client
 
+from benchmarks.line_client import Client
 from parjanya_dagster.cli.proof import await_proof
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.policies import publish_policy

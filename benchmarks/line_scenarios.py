@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from line_driver import Line, wait_until
-
+from benchmarks.line_driver import Line, wait_until
 from parjanya_dagster.core.belief.signals import FleetSize
 
 Scenario = Callable[[Line, int], "Measured"]

@@ -2,7 +2,7 @@
 
 The budget is 2 s. Facts are random but plausible, so that rules fire in many combinations.
 
-    python benchmarks/policy_preview.py [rows]
+    python -m benchmarks.policy_preview [rows]
 """
 
 import resource

@@ -1,6 +1,6 @@
 """Reconciliation at scale: own CPU, requests and memory, by rows and by gaps.
 
-    PYTHONPATH=. python benchmarks/reconcile.py [--json FILE] [--only memory,plan,local]
+    python -m benchmarks.reconcile [--json FILE] [--only memory,plan,local]
 
 Prints Markdown tables; docs/benchmarks.md says how to read them. Nothing is asserted of time: a machine's
 speed is no property of the product. Budgets: DESIGN section 14.
@@ -10,9 +10,9 @@ import argparse
 import json
 from pathlib import Path
 
-from reconcile_in_memory import measure_in_memory
-from reconcile_local import measure_on_endpoints
-from reconcile_plan import measure_plan
+from benchmarks.reconcile_in_memory import measure_in_memory
+from benchmarks.reconcile_local import measure_on_endpoints
+from benchmarks.reconcile_plan import measure_plan
 
 PARTS = ("memory", "plan", "local")
 

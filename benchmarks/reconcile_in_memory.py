@@ -8,8 +8,8 @@ from dataclasses import replace
 from statistics import median
 from typing import Any, Final
 
-from reconcile_meter import Meter, Table
-
+from benchmarks.reconcile_meter import Meter
+from benchmarks.tables import Table
 from parjanya_dagster.control.apply import apply
 from parjanya_dagster.control.observe import observe_world
 from parjanya_dagster.control.platform import Platform

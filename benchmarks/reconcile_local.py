@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from botocore.handlers import BUILTIN_HANDLERS
-from reconcile_meter import Table
 
+from benchmarks.tables import Table
 from parjanya_dagster.aws.clients import AwsClients
 from parjanya_dagster.aws.truth_items import head_item
 from parjanya_dagster.control.counters import Change, backlog, note_changes

@@ -5,7 +5,7 @@ The time of a fake is not the product's: every port of a platform is metered, an
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import GeneratorType
@@ -63,25 +63,3 @@ class _Port:
 
         self.__dict__[method] = metered
         return metered
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """One table of results: rows of one shape, the first names the columns."""
-
-    title: str
-    rows: Sequence[dict[str, Any]]
-
-    def markdown(self) -> str:
-        """Return it as Markdown, numbers to the right."""
-        first = self.rows[0]
-        marks = ("|---:" if isinstance(value, int | float) else "|---" for value in first.values())
-        lines = [f"| {' | '.join(first)} |", f"{''.join(marks)}|"]
-        lines += [f"| {' | '.join(_text(each) for each in row.values())} |" for row in self.rows]
-        return "\n".join([f"### {self.title}", "", *lines, ""])
-
-
-def _text(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits are enough
-    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -6,8 +6,7 @@ from datetime import timedelta
 from statistics import median
 from typing import Any, Final
 
-from reconcile_meter import Table
-
+from benchmarks.tables import Table
 from parjanya_dagster.core.belief.signals import FleetSize, QueueDepth, Reading
 from parjanya_dagster.core.reconcile.actions import EmitIntent
 from parjanya_dagster.core.reconcile.capacity import CapacityLimits

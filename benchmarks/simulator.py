@@ -1,6 +1,6 @@
 """How fast simulated worlds live: steps, worlds and virtual time per second of one core; and the soak.
 
-Usage: python benchmarks/simulator.py [--steps 300000] [--seed 100] [--soak]
+Usage: python -m benchmarks.simulator [--steps 300000] [--seed 100] [--soak]
     --soak plays at least ten million steps and says what every fault, transition and action came to.
 """
 

@@ -3,7 +3,7 @@
 Starts an own local AWS with everything deployed and no workers, uploads images one after the other and reads
 from each row when its job was sent. Budget (DESIGN section 14): p95 ≤ 2 s.
 
-Run: python benchmarks/upload_to_intent.py [--images 60]
+Run: python -m benchmarks.upload_to_intent [--images 60]
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Host overhead of the worker: images per second and core with an engine that costs nothing.
 
-    python benchmarks/worker.py [--images 2000] [--endpoint]
+    python -m benchmarks.worker [--images 2000] [--endpoint]
 
 Everything but the engine's arithmetic is real: messages, rows, facts, PNGs at the model's grid, decoding,
 decisions by the shipped policy, results and heads. Over fakes it is the worker's own cost; with

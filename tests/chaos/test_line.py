@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from line_driver import Pace, running_line
-from line_scenarios import Measured, Scenario, purge, restart, zero
+
+from benchmarks.line_driver import Pace, running_line
+from benchmarks.line_scenarios import Measured, Scenario, purge, restart, zero
 
 pytestmark = [
     pytest.mark.local_aws,

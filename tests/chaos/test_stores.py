@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import psutil  # type: ignore[import-untyped]  # it publishes no types
 import pytest
-from line_driver import Line, running_line, wait_until
 
+from benchmarks.line_driver import Line, running_line, wait_until
 from parjanya_dagster.core.names import image_id_of_key
 from parjanya_dagster.core.truth.identity import ImageKey
 from tests.chaos.test_line import QUICK
