@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
 
-from parjanya_dagster.core.belief.boot import BootStage
 from parjanya_dagster.core.reconcile.boot_breaker import Breaker, breaker_of
 from parjanya_dagster.core.reconcile.capacity_memory import BootMark, CapacityMemory, with_boots
 from parjanya_dagster.core.reconcile.evidence import Evidence, value_of
@@ -31,10 +30,10 @@ def failed_starts(evidence: Evidence) -> FailedStarts:
     """Return what failed since the last start that came up."""
     marks = _memory(evidence).marks
     failed = list(takewhile(lambda mark: mark.error is not None, reversed(marks)))
-    verifying = {boot.boot_id for boot in value_of(evidence.boots) or () if boot.stage is BootStage.VERIFYING}
+    refused = {boot.boot_id for boot in value_of(evidence.boots) or () if boot.refused_model}
     return FailedStarts(
-        refused_model=tuple(mark for mark in failed if mark.mark in verifying),
-        others=tuple(mark for mark in failed if mark.mark not in verifying),
+        refused_model=tuple(mark for mark in failed if mark.mark in refused),
+        others=tuple(mark for mark in failed if mark.mark not in refused),
     )
 
 
