@@ -1,4 +1,4 @@
-"""The policy documents that come with the package.
+"""The policy documents that come with the package, one per prompt pack.
 
 A clean installation judges from its first photo, before anybody has published a policy of their own.
 """
@@ -6,9 +6,13 @@ A clean installation judges from its first photo, before anybody has published a
 from importlib.resources import files
 from typing import Final
 
+from parjanya_dagster.core.errors import ConfigError
 from parjanya_dagster.core.policy.document import Policy, load_policy
 
 DEFAULT_VERSION: Final = "2026-11-house"
+
+_VERSION_OF: Final = {"house-1": DEFAULT_VERSION, "photo-1": "2026-11-photo"}
+"""Prompt pack → the policy version that judges its answers."""
 
 
 def shipped_policy(version: str = DEFAULT_VERSION) -> Policy:
@@ -19,3 +23,17 @@ def shipped_policy(version: str = DEFAULT_VERSION) -> Policy:
     """
     document = files("parjanya_dagster.policies").joinpath(f"{version}.toml")
     return load_policy(document.read_text(encoding="utf-8"))
+
+
+def shipped_policy_for(pack_id: str) -> Policy:
+    """Return the policy that came with the package for the answers to a prompt pack.
+
+    Raises:
+        ConfigError: none of them judges this pack.
+    """
+    if pack_id not in _VERSION_OF:
+        known = ", ".join(sorted(_VERSION_OF))
+        raise ConfigError(
+            f"no policy came with the package for prompt pack '{pack_id}'; there is one for {known}"
+        )
+    return shipped_policy(_VERSION_OF[pack_id])
