@@ -20,7 +20,6 @@ DOCS: Final = FOLDER.parent
 _ROOM: Final = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 _COLOURS: Final = ("#3b6ea5", "#d98c3f", "#5b9e6f", "#a35b7d", "#8a8a8a")
 _BAR_IN: Final = 0.28
-_STYLE: Final = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 
 
 def main() -> None:
@@ -52,7 +51,7 @@ def _section(name: str) -> str:
 
 def write_plot(results: Results) -> None:
     """Draw the results' bars beside their file."""
-    with rc_context(_STYLE):
+    with rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(layout="constrained", dpi=110)
         FigureCanvasAgg(figure)
         bars = _draw(figure.subplots(), results)

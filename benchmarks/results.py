@@ -121,9 +121,10 @@ def open_results(
         gpu: what the benchmark computes on, if not on the CPU.
     """
     return Results(
+        # where the file goes is no part of the command that readers repeat
         path=out or FOLDER / f"{name}.json",
         plot=plot,
-        command=_command(out),
+        command=_command([each for each in sys.argv[1:] if each not in ("--out", f"--out={out}", str(out))]),
         machine=this_machine(gpu),
         versions={"Python": platform.python_version()} | _versions(packages),
         commit=_commit(),
@@ -145,7 +146,9 @@ def read_results(path: Path) -> Results:
 def parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser with the option that all benchmarks share; its help is the module's own text."""
     made = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=_command([]),
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--out", type=Path, help="the file of results; docs/results/NAME.json if not given")
     return made
@@ -163,9 +166,7 @@ def this_machine(gpu: str | None = None) -> dict[str, Cell]:
     }
 
 
-def _command(out: Path | None) -> str:
-    """Return how a person starts this run; where the file goes is their own business."""
-    arguments = [each for each in sys.argv[1:] if each not in ("--out", f"--out={out}", str(out))]
+def _command(arguments: Sequence[str]) -> str:
     return " ".join(["python -m", f"benchmarks.{Path(sys.argv[0]).stem}", *arguments])
 
 
