@@ -5,13 +5,19 @@ come from the environment that boto3 reads (AWS_ENDPOINT_URL, AWS_REGION, ...), 
 from AWS.
 """
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from parjanya_dagster.asg_executor.errors import DeniedError, LostWriteError, UnavailableError
+from parjanya_dagster.asg_executor.errors import DeniedError, EdgeError, LostWriteError, UnavailableError
+
+T = TypeVar("T")
+
+log = logging.getLogger("asg_executor.aws")
 
 # Four tries with exponential back-off and jitter (about 7 s in all): enough for a throttle or a dropped
 # connection, short enough that a heartbeat is not late because of one call.
@@ -58,3 +64,12 @@ def translated(operation: str) -> Iterator[None]:
         raise (UnavailableError if transient else DeniedError)(operation, str(error)) from error
     except BotoCoreError as error:
         raise UnavailableError(operation, str(error)) from error
+
+
+def attempted(name: str, call: Callable[[], T]) -> T | None:
+    """Make a call that can be done without; None, and a log line, when it fails."""
+    try:
+        return call()
+    except EdgeError as error:
+        log.warning("call_failed", extra={"call": name, "error": str(error)})
+        return None

@@ -25,6 +25,7 @@ import dagster as dg
 from parjanya_dagster.asg_executor import _dagster_private as private
 from parjanya_dagster.asg_executor.aws_edge import CLIENT_CONFIG
 from parjanya_dagster.asg_executor.background import BackgroundWork, load_background
+from parjanya_dagster.asg_executor.devices import VISIBLE
 from parjanya_dagster.asg_executor.errors import EdgeError
 from parjanya_dagster.asg_executor.lease import StepOutcome
 from parjanya_dagster.asg_executor.lease_table import LeaseTable
@@ -152,6 +153,7 @@ class StepChild:
                 "instance_id": dg.MetadataValue.text(self._identity.instance_id),
                 "task": dg.MetadataValue.text(message.lease_id),
                 "pid": dg.MetadataValue.int(os.getpid()),
+                "device": dg.MetadataValue.text(os.environ.get(VISIBLE, "")),
                 "log": _linked(self._identity.log_location),
             },
         )

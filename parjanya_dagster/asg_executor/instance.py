@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from parjanya_dagster.asg_executor.aws_edge import translated
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_autoscaling.type_defs import AutoScalingInstanceDetailsTypeDef
     from mypy_boto3_dynamodb import DynamoDBClient
+
+METADATA_ENDPOINT = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
 
 _IMDS_HOST = "169.254.169.254"
 _IMDS_TIMEOUT_S = 1.0
@@ -58,7 +61,17 @@ def standing_of(lifecycle_state: str | None) -> Standing:
 
 
 class InstanceMetadata:
-    """The instance metadata service, version 2. Every reading is None where there is none."""
+    """The instance metadata service, version 2. Every reading is None where there is none.
+
+    Args:
+        host: with `:port` unless it is 80.
+    """
+
+    @classmethod
+    def named_by(cls, environment: Mapping[str, str]) -> "InstanceMetadata":
+        """Return the service at the address in AWS's variable (http://HOST:PORT), else at the usual one."""
+        address = urlsplit(environment.get(METADATA_ENDPOINT, "")).netloc
+        return cls(host=address or _IMDS_HOST)
 
     def __init__(self, *, host: str = _IMDS_HOST, timeout_s: float = _IMDS_TIMEOUT_S) -> None:
         self._host = host

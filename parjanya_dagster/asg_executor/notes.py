@@ -72,6 +72,10 @@ class NoteChannel:
         ready, _, _ = select.select([self._socket], [], [], timeout_s)
         return list(self._read()) if ready else []
 
+    def fileno(self) -> int:
+        """Return the descriptor to wait on; only while the channel is open."""
+        return self._socket.fileno()
+
     def close(self) -> None:
         """Close this end."""
         self.closed = True

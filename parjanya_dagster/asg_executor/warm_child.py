@@ -1,4 +1,4 @@
-"""The supervisor's handle on its warm child: start, talk, interrupt, kill.
+"""The supervisor's handle on a warm child: start, talk, interrupt, kill.
 
 The child gets a session of its own, so that Ctrl-C in a terminal and a signal to the group reach the
 supervisor alone: only it may decide that a step is to be interrupted.
@@ -6,22 +6,35 @@ supervisor alone: only it may decide that a step is to be interrupted.
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 
+from parjanya_dagster.asg_executor.devices import VISIBLE
 from parjanya_dagster.asg_executor.notes import Note, NoteChannel, NoteKind
+
+CHILD_NUMBER = "ASG_EXECUTOR_CHILD"
 
 
 class WarmChild:
-    """One child process at a time; `start` after a death makes the next one."""
+    """One child process at a time; `start` after a death makes the next one.
 
-    def __init__(self, options: Sequence[str]) -> None:
+    Args:
+        options: the child's command line.
+        number: which of the instance's children this is, from 0; in its environment as `ASG_EXECUTOR_CHILD`.
+        device: the GPU it sees, as `CUDA_VISIBLE_DEVICES` names it.
+    """
+
+    def __init__(self, options: Sequence[str], *, number: int, device: str) -> None:
         self._options = tuple(options)
+        self._environment = {CHILD_NUMBER: str(number), VISIBLE: device}
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: NoteChannel | None = None
+        self.number = number
+        self.device = device
         self.is_ready = False
 
     def start(self) -> None:
@@ -35,6 +48,7 @@ class WarmChild:
                 f"--socket-fd={theirs.fileno()}",
                 *self._options,
             ],
+            env={**os.environ, **self._environment},
             pass_fds=[theirs.fileno()],
             start_new_session=True,
         )
@@ -52,16 +66,20 @@ class WarmChild:
         """Whether the child is gone without having been told to stop."""
         return self._channel is None or self._channel.closed
 
+    def fileno(self) -> int:
+        """Return the descriptor that is readable when the child has said something; only while it lives."""
+        return self._channel.fileno() if self._channel is not None else -1
+
     def send(self, kind: NoteKind, *, body: str = "", lease_id: str = "") -> None:
         """Send a note; one to a dead child is lost, which `has_died` shows."""
         if self._channel is not None:
             self._channel.send(Note(kind=kind, body=body, lease_id=lease_id))
 
-    def wait(self, timeout_s: float) -> list[Note]:
-        """Return what the child has said, waiting up to `timeout_s` for a first word."""
+    def heard(self) -> list[Note]:
+        """Return what the child has said since the last call, without waiting."""
         if self._channel is None:
             return []
-        notes = self._channel.wait(timeout_s)
+        notes = self._channel.wait(0.0)
         self.is_ready = self.is_ready or any(note.kind is NoteKind.READY for note in notes)
         return notes
 
@@ -89,3 +107,8 @@ class WarmChild:
             self._channel.close()
         self.is_ready = False
         return status
+
+
+def wait_for_notes(children: Sequence[WarmChild], timeout_s: float) -> None:
+    """Return when any of the children has said something or died, after `timeout_s` at the latest."""
+    select.select([child for child in children if not child.has_died], [], [], timeout_s)
