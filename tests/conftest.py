@@ -6,6 +6,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from hypothesis import HealthCheck, settings
 
 from parjanya_dagster.core.names import Names
 from parjanya_dagster.local.credentials import Profile, local_environment, local_session, root_session
@@ -13,6 +14,10 @@ from parjanya_dagster.local.deployment import deploy_locally
 from parjanya_dagster.local.stack import LocalAws
 
 TEST_PREFIX = "parjanya-test"
+
+# How fast this machine is today is no property of the product.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
