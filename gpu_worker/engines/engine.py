@@ -23,6 +23,7 @@ DECODE_PATH: Final = "ingest-model-grid-1"
 
 _FACTORIES: Final[Mapping[str, str]] = {
     "cpu": "gpu_worker.engines.cpu:cpu_engine",
+    "qwen3_vl": "gpu_worker.engines.qwen3_vl.engine:qwen3_vl_engine",
 }
 
 
