@@ -35,7 +35,9 @@ def new_model(
     """
     with device, nullcontext() if is_random else no_init_weights():
         make = cast("Callable[..., Qwen3VLForConditionalGeneration]", AutoModelForImageTextToText.from_config)
-        return make(config, dtype=dtype, attn_implementation="sdpa").eval()
+        model = make(config, dtype=dtype, attn_implementation="sdpa")
+    model.eval()  # type: ignore[no-untyped-call] # the library has no type for it
+    return model
 
 
 def load_weights(model: Qwen3VLForConditionalGeneration, folder: Path) -> None:
