@@ -16,7 +16,7 @@ from parjanya_dagster.aws.records_dynamodb import DynamoRecords
 from parjanya_dagster.aws.tenant_buckets import S3TenantBuckets
 from parjanya_dagster.aws.truth_dynamodb import DynamoImageStore
 from parjanya_dagster.aws.truth_s3 import S3ObjectStore
-from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.platform import FleetPorts, Platform
 from parjanya_dagster.core.belief.signals import Blind, Reading, StepsSignal
 from parjanya_dagster.core.names import Names
 from parjanya_dagster.core.reconcile.capacity import CapacityLimits
@@ -61,7 +61,7 @@ def platform_from(settings: Settings, *, plane: str) -> Platform:
     """
     names = Names(prefix=settings.prefix, account=settings.account)
     clients = AwsClients(region=settings.region, endpoint_url=settings.aws_endpoint_url)
-    return Platform(
+    platform = Platform(
         names=names,
         images=DynamoImageStore(clients.dynamodb, table=names.images_table),
         queue=SqsIntentQueue(
@@ -88,11 +88,30 @@ def platform_from(settings: Settings, *, plane: str) -> Platform:
         clock=lambda: datetime.now(tz=UTC),
         entropy=os.urandom,
         plane=plane,
+        others={
+            name: _ports_of(name, clients, names, capacity_limits(settings, usd_per_hour=usd))
+            for name, usd in settings.extra_fleets.items()
+        },
+    )
+    return platform.of_fleet(settings.fleet) if plane == "worker" else platform
+
+
+def _ports_of(fleet: str, clients: AwsClients, names: Names, capacity: CapacityLimits) -> FleetPorts:
+    """Return what an extra fleet has of its own; all fleets share the dead letters."""
+    return FleetPorts(
+        queue=SqsIntentQueue(
+            clients.sqs, queue=names.fleet_queue(fleet), dead_letter_queue=names.dead_letter_queue
+        ),
+        fleet=AutoScalingFleet(clients.autoscaling, group=names.fleet_group(fleet)),
+        capacity=capacity,
     )
 
 
-def capacity_limits(settings: Settings) -> CapacityLimits:
-    """Return what the fleet may cost and how fast it should be: the same for every plane.
+def capacity_limits(settings: Settings, *, usd_per_hour: float | None = None) -> CapacityLimits:
+    """Return what a fleet may cost and how fast it should be: the same for every plane.
+
+    Args:
+        usd_per_hour: price of one instance of an extra fleet; None for the usual one's.
 
     Raises:
         ConfigError: the price cap pays for no instance.
@@ -101,7 +120,7 @@ def capacity_limits(settings: Settings) -> CapacityLimits:
         seconds_per_image=settings.seconds_per_image,
         time_allowed=timedelta(seconds=settings.deadline_s),
         max_instances=settings.max_instances,
-        usd_per_instance_hour=settings.instance_usd_per_hour,
+        usd_per_instance_hour=usd_per_hour or settings.instance_usd_per_hour,
         price_cap_usd_per_hour=settings.price_cap_usd,
         cold_start=timedelta(seconds=settings.cold_start_s),
         warm_start=timedelta(seconds=settings.warm_start_s),

@@ -102,7 +102,7 @@ def row_of(item: Mapping[str, "AttributeValueTypeDef"]) -> ImageRow:
     optional = {
         name: values.get(name)
         for name in (
-            *("uploader", "file_name", "content_type", "intent_id", "last_error"),
+            *("uploader", "file_name", "content_type", "intent_id", "last_error", "fleet"),
             *("decided_generation", "result_id", "scored_by"),
         )
     }

@@ -90,18 +90,27 @@ def apply(platform: Platform, actions: Sequence[Action], *, deadline: datetime |
     """
     applied = Applied()
     emissions = [action for action in actions if isinstance(action, EmitIntent)]
-    for start in range(0, len(emissions), _SEND_SLICE):
-        if deadline is not None and platform.clock() >= deadline:
-            applied.left += len(emissions) - start
-            break
-        if not _emit(platform, emissions[start : start + _SEND_SLICE], applied):
-            break
+    # A fleet whose queue does not answer keeps no other fleet's jobs waiting.
+    for fleet in (None, *platform.others):
+        own = [each for each in emissions if platform.of_fleet(each.row.fleet).fleet_name == fleet]
+        _emit_all(platform.of_fleet(fleet), own, applied, deadline=deadline)
     for action in actions:
         if deadline is not None and not isinstance(action, _PROMPT) and platform.clock() >= deadline:
             applied.left += 1
             continue
         _try(platform, action, applied)
     return applied
+
+
+def _emit_all(
+    platform: Platform, emissions: Sequence[EmitIntent], applied: Applied, *, deadline: datetime | None
+) -> None:
+    for start in range(0, len(emissions), _SEND_SLICE):
+        if deadline is not None and platform.clock() >= deadline:
+            applied.left += len(emissions) - start
+            break
+        if not _emit(platform, emissions[start : start + _SEND_SLICE], applied):
+            break
 
 
 def _emit(platform: Platform, emissions: Sequence[EmitIntent], applied: Applied) -> bool:
@@ -197,7 +206,7 @@ def _apply_one(platform: Platform, action: Action, applied: Applied) -> None:  #
             if platform.images.write(action.row, after):
                 applied.counts[name] += 1
         case ScaleOut() | ScaleIn() | Terminate() | FallBack() | LearnCapacity():
-            applied.counts[name_of(action)] += apply_capacity(platform, action)
+            applied.counts[name_of(action)] += apply_capacity(platform.of_fleet(action.fleet), action)
         case RememberEmptyReadings(signal=signal, run=run):
             platform.control.remember_empty_readings(signal, run)
         case ReportBlind(blind=blind):

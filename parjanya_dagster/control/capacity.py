@@ -48,6 +48,7 @@ class Decision:
 
     Args:
         action: `scale_out`, `scale_in`, `terminate` or `fall_back`.
+        fleet: the extra fleet that was changed; None is the usual one.
         desired: capacity asked for; None where the action names none.
         plan: what it was chosen from, with every option's time and price; None where there was none.
     """
@@ -58,6 +59,7 @@ class Decision:
     desired: int | None
     reason: str
     plan: CapacityPlan | None
+    fleet: str | None = None
 
 
 def observe_capacity(platform: Platform, fleet: FleetSignal, *, whole: bool = True) -> CapacityView:
@@ -138,19 +140,19 @@ def write_boot(platform: Platform, boot: Boot) -> None:
     Raises:
         EdgeError: Truth did not answer.
     """
-    platform.records.put(
-        RecordKind.BOOT, boot.boot_id, boot.document(), expires_at=boot.started_at + _BOOT_LIFE
-    )
+    document = boot.document() | ({"fleet": platform.fleet_name} if platform.fleet_name else {})
+    platform.records.put(RecordKind.BOOT, boot.boot_id, document, expires_at=boot.started_at + _BOOT_LIFE)
 
 
 def newest_boots(platform: Platform) -> tuple[Boot, ...]:
-    """Return the newest boots, newest first.
+    """Return the newest boots of this fleet, newest first.
 
     Raises:
         EdgeError: Truth did not answer.
     """
     found = platform.records.newest(RecordKind.BOOT, limit=_BOOTS_READ)
-    return tuple(Boot.of(document) for _, document in found)
+    own = (document for _, document in found if document.get("fleet") == platform.fleet_name)
+    return tuple(Boot.of(document) for document in own)
 
 
 def capacity_memory(platform: Platform) -> CapacityMemory:
@@ -159,7 +161,7 @@ def capacity_memory(platform: Platform) -> CapacityMemory:
     Raises:
         EdgeError: Truth did not answer.
     """
-    document = platform.records.get(RecordKind.LEARNED, _MEMORY)
+    document = platform.records.get(RecordKind.LEARNED, platform.remembered_as(_MEMORY))
     return CapacityMemory.of(document) if document else CapacityMemory()
 
 
@@ -175,13 +177,14 @@ def learn_throughput(platform: Platform, *, images: int, seconds: float) -> None
     """
     if images < _LEAST_IMAGES or seconds <= 0:
         return
-    before = platform.records.get(RecordKind.LEARNED, _THROUGHPUT)
+    name = platform.remembered_as(_THROUGHPUT)
+    before = platform.records.get(RecordKind.LEARNED, name)
     rates = [float(each) for each in before["images_per_s"]] if before else []
     after = {"images_per_s": with_rate(rates, round(images / seconds, 3))}
     if before is None:
-        platform.records.create(RecordKind.LEARNED, _THROUGHPUT, after)
+        platform.records.create(RecordKind.LEARNED, name, after)
     else:
-        platform.records.replace(RecordKind.LEARNED, _THROUGHPUT, before, after)
+        platform.records.replace(RecordKind.LEARNED, name, before, after)
 
 
 def last_decisions(platform: Platform, *, limit: int) -> list[Decision]:
@@ -200,6 +203,7 @@ def last_decisions(platform: Platform, *, limit: int) -> list[Decision]:
             plan=plan_of(document["plan"], at=datetime.fromisoformat(document["at"]))
             if document["plan"]
             else None,
+            fleet=document.get("fleet"),
         )
         for _, document in platform.records.newest(RecordKind.CAPACITY, limit=limit)
     ]
@@ -235,8 +239,9 @@ def _lowers(platform: Platform, is_due: Callable[[int], bool]) -> bool:
 
 def _learn(platform: Platform, before: CapacityMemory, after: CapacityMemory) -> bool:
     stored, new = before.document(), after.document()
-    return platform.records.replace(RecordKind.LEARNED, _MEMORY, stored, new) or platform.records.create(
-        RecordKind.LEARNED, _MEMORY, new
+    name = platform.remembered_as(_MEMORY)
+    return platform.records.replace(RecordKind.LEARNED, name, stored, new) or platform.records.create(
+        RecordKind.LEARNED, name, new
     )
 
 
@@ -251,8 +256,10 @@ def _record(
         "desired": desired,
         "reason": reason,
         "plan": plan.document() if plan else None,
+        "fleet": platform.fleet_name,
     }
-    record_id = f"{now.isoformat(timespec='microseconds')}#{platform.plane}#{action}"
+    name = platform.remembered_as(action)
+    record_id = f"{now.isoformat(timespec='microseconds')}#{platform.plane}#{name}"
     platform.records.put(RecordKind.CAPACITY, record_id, document, expires_at=now + _DECISION_LIFE)
 
 
@@ -264,7 +271,7 @@ def _memory(platform: Platform) -> CapacityMemory | Blind:
 def _run(platform: Platform, signal: str) -> EmptyReadings | None:
     """Return a remembered run of readings; without it nothing is lowered."""
     try:
-        return platform.control.empty_readings(signal)
+        return platform.control.empty_readings(platform.remembered_as(signal))
     except EdgeError:
         return None
 
@@ -272,7 +279,7 @@ def _run(platform: Platform, signal: str) -> EmptyReadings | None:
 def _rates(platform: Platform) -> tuple[float, ...]:
     """Return what drains measured; without it the prior serves as well."""
     try:
-        document = platform.records.get(RecordKind.LEARNED, _THROUGHPUT)
+        document = platform.records.get(RecordKind.LEARNED, platform.remembered_as(_THROUGHPUT))
     except EdgeError:
         return ()
     return tuple(float(each) for each in document["images_per_s"]) if document else ()

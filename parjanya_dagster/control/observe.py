@@ -18,9 +18,9 @@ from parjanya_dagster.core.intent.job import Job, job_from_json
 from parjanya_dagster.core.ports import DeadLetter, EmptyReadings
 from parjanya_dagster.core.reconcile.capacity_view import CapacityView
 from parjanya_dagster.core.reconcile.gaps import contradiction_actions, is_empty, is_quiet
-from parjanya_dagster.core.reconcile.lanes import regrade_room
+from parjanya_dagster.core.reconcile.lanes import regrade_rooms
 from parjanya_dagster.core.reconcile.plan import QUEUES
-from parjanya_dagster.core.reconcile.snapshot import Arrivals, FoundLetter, Snapshot
+from parjanya_dagster.core.reconcile.snapshot import Arrivals, FleetSight, FoundLetter, Snapshot, by_fleet
 from parjanya_dagster.core.reconcile.turns import in_turns
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.result import Result
@@ -45,7 +45,7 @@ def observe_rows(platform: Platform, keys: Sequence[ImageKey]) -> Snapshot:
     if not gaps and not contradiction_actions(leftovers):
         unasked = Blind(signal="belief", reason="not asked: no row of the event waits", at=platform.clock())
         return Snapshot(queue=unasked, dead_letters=unasked, fleet=unasked, whole=False)
-    fleet = platform.fleet.size()
+    fleet, named = platform.fleet.size(), {row.fleet for row in gaps}
     return Snapshot(
         gaps=gaps,
         leftovers=leftovers,
@@ -53,6 +53,9 @@ def observe_rows(platform: Platform, keys: Sequence[ImageKey]) -> Snapshot:
         dead_letters=platform.queue.dead_letter_depth(),
         fleet=fleet,
         view=observe_capacity(platform, fleet, whole=False),
+        others={
+            name: _sight_of(platform.of_fleet(name), whole=False) for name in platform.others if name in named
+        },
         whole=False,
     )
 
@@ -68,10 +71,14 @@ def observe_world(platform: Platform, *, takes_letters: bool = True) -> Snapshot
     fleet = platform.fleet.size()
     run = look.truth("empty readings", lambda: platform.control.empty_readings(QUEUES))
     view = look.truth("capacity", lambda: observe_capacity(platform, fleet)) or CapacityView()
-    learned = view.learned(platform.capacity, is_warm=False)
-    room = regrade_room(queue, fleet, images_per_s=learned.images_per_s, limits=platform.limits)
-    due = look.due(room)
-    sent, lost = look.sent(queue, dead_letters, run)
+    others = {name: _sight_of(platform.of_fleet(name)) for name in platform.others}
+    rooms = regrade_rooms(
+        by_fleet(FleetSight(queue=queue, fleet=fleet, view=view), others),
+        by_fleet(platform.capacity, platform.other_capacities),
+        limits=platform.limits,
+    )
+    due = look.due(sum(rooms.values()))
+    sent, lost = look.sent((queue, *(each.queue for each in others.values()), dead_letters), run)
     rows = look.rows([*due, *sent])
     letters = look.letters(dead_letters) if takes_letters else ()
     beaten_at = (look.truth("heartbeats", platform.control.heartbeats) or {}).get(platform.plane)
@@ -89,6 +96,7 @@ def observe_world(platform: Platform, *, takes_letters: bool = True) -> Snapshot
         dead_letters=dead_letters,
         fleet=fleet,
         view=view,
+        others=others,
         steps=platform.steps.open_steps(),
         empty_queues=run,
         unread=tuple(look.unread),
@@ -96,6 +104,12 @@ def observe_world(platform: Platform, *, takes_letters: bool = True) -> Snapshot
         beaten_at=beaten_at,
         whole=True,
     )
+
+
+def _sight_of(platform: Platform, *, whole: bool = True) -> FleetSight:
+    """Return what is seen of an extra fleet, asked of the platform as that fleet has it."""
+    queue, fleet = platform.queue.depth(), platform.fleet.size()
+    return FleetSight(queue=queue, fleet=fleet, view=observe_capacity(platform, fleet, whole=whole))
 
 
 class _Look:
@@ -125,16 +139,18 @@ class _Look:
                 )
         return list(dict.fromkeys(keys))
 
-    def sent(
-        self, queue: QueueSignal, dead_letters: QueueSignal, run: EmptyReadings | None
-    ) -> tuple[list[ImageKey], bool]:
-        """Return keys of outstanding rows whose job may be lost, and whether they all count as lost."""
+    def sent(self, queues: Sequence[QueueSignal], run: EmptyReadings | None) -> tuple[list[ImageKey], bool]:
+        """Return keys of outstanding rows whose job may be lost, and whether they all count as lost.
+
+        Args:
+            queues: every queue that may hold a job, dead letters included.
+        """
         limits, now = self._limits, self._now
         before, limit = now - (limits.retention - limits.retention_margin), limits.max_actions
         lost = True
-        if is_quiet(run, queue, dead_letters, limits=limits, now=now):
+        if is_quiet(run, *queues, limits=limits, now=now):
             before = now - limits.queue_settling
-        elif is_empty(queue, dead_letters):
+        elif is_empty(*queues):
             before, limit, lost = now - limits.queue_settling, _ANY_OUTSTANDING, False
         keys = self.truth(
             "index outstanding",

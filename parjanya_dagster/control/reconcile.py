@@ -61,7 +61,9 @@ def reconcile_world(platform: Platform, *, dry_run: bool = False) -> Cycle:
 def _cycle(platform: Platform, snapshot: Snapshot, *, began_at: datetime, dry_run: bool) -> Cycle:
     now, limits = platform.clock(), platform.limits
     snapshot = snapshot.as_of(now, life=limits.reading_life)
-    actions = plan(snapshot, limits=limits, capacity=platform.capacity, now=now)
+    actions = plan(
+        snapshot, limits=limits, capacity=platform.capacity, now=now, others=platform.other_capacities
+    )
     applied = None if dry_run else apply(platform, actions, deadline=began_at + limits.cycle_time)
     return Cycle(snapshot=snapshot, actions=actions, applied=applied)
 

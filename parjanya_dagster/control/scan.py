@@ -12,13 +12,14 @@ _PENDING_READ: Final = 1000
 
 
 def pending_enrichment(platform: Platform, tenant_id: str) -> list[ImageKey]:
-    """Return keys of a tenant's rows that wait to be scored, at most 1,000 per index."""
+    """Return keys of a tenant's rows that wait to be scored by this fleet, at most 1,000 per index."""
     now = platform.clock()
     keys = set(platform.images.outstanding(sent_before=now, limit=_PENDING_READ))
     for lane in Lane:
         keys.update(platform.images.due_gaps(lane, due_before=now, limit=_PENDING_READ))
     rows = platform.images.get_many(sorted(key for key in keys if key.tenant_id == tenant_id))
-    return sorted(row.key for row in rows if row.status is Status.PENDING_VLM_ENRICHMENT)
+    waiting = (row for row in rows if row.status is Status.PENDING_VLM_ENRICHMENT)
+    return sorted(row.key for row in waiting if platform.of_fleet(row.fleet) is platform)
 
 
 def stuck_rows(platform: Platform, status: Status, tenant_id: str | None = None) -> list[ImageRow]:

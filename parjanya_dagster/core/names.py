@@ -10,6 +10,13 @@ from typing import Final
 from parjanya_dagster.core.errors import InvalidRequestError
 
 TENANT_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{1,30}")
+FLEET_PATTERN: Final = re.compile(r"([a-z][a-z0-9-]{0,15})(?::([0-9]+(?:\.[0-9]+)?))?")
+USUAL_FLEET: Final = "default"
+"""What a person calls the fleet that every image is sent to unless its row names another."""
+MOST_FLEETS: Final = 9
+"""Beside the usual one: a dead-letter queue may be named by ten queues. Source: SQS, RedriveAllowPolicy"""
+_TAKEN: Final = frozenset({USUAL_FLEET, "dead"})
+"""Names that would make the usual fleet ambiguous, or a queue of the dead-letter queue."""
 ORIGINALS = "originals/"
 PREVIEWS = "previews/"
 
@@ -46,9 +53,13 @@ class Names:
         """Queue of jobs."""
         return f"{self.prefix}-intents"
 
+    def fleet_queue(self, fleet: str) -> str:
+        """Queue of the jobs of an extra fleet."""
+        return f"{self.prefix}-intents-{fleet}"
+
     @property
     def dead_letter_queue(self) -> str:
-        """Dead letters of the intents queue."""
+        """Dead letters of every queue of jobs."""
         return f"{self.prefix}-intents-dead"
 
     @property
@@ -60,6 +71,10 @@ class Names:
     def gpu_group(self) -> str:
         """Auto Scaling group of the workers."""
         return f"{self.prefix}-gpu"
+
+    def fleet_group(self, fleet: str) -> str:
+        """Auto Scaling group of an extra fleet's workers."""
+        return f"{self.prefix}-gpu-{fleet}"
 
     @property
     def artifacts_bucket(self) -> str:
@@ -117,6 +132,34 @@ def checked_tenant(tenant_id: str) -> str:
             "starting with a letter or a digit",
         )
     return tenant_id
+
+
+def fleets_in(text: str) -> dict[str, float | None]:
+    """Return the extra fleets that a setting names, each with the price of its instance in USD per hour.
+
+    Args:
+        text: e.g. `large:1.861,huge`; without a price an instance costs what the usual fleet's does.
+
+    Raises:
+        ValueError: a name cannot be used, is named twice, or there are too many.
+    """
+    fleets: dict[str, float | None] = {}
+    for each in filter(None, (part.strip() for part in text.split(","))):
+        match = FLEET_PATTERN.fullmatch(each)
+        if match is None or match[1] in _TAKEN or match[1] in fleets or (match[2] and not float(match[2])):
+            raise ValueError(
+                f"'{each}' cannot be a fleet: write NAME or NAME:USD_PER_HOUR, once; a name is 1 to 16 of "
+                f"a-z, 0-9 and '-', begins with a letter, and is neither of {', '.join(sorted(_TAKEN))}"
+            )
+        fleets[match[1]] = float(match[2]) if match[2] else None
+    if len(fleets) > MOST_FLEETS:
+        raise ValueError(f"{len(fleets)} fleets beside the usual one are too many: {MOST_FLEETS} at most")
+    return fleets
+
+
+def remembered_as(what: str, fleet: str | None) -> str:
+    """Return the name under which something is remembered of a fleet; None is the usual one."""
+    return what if fleet is None else f"{what}@{fleet}"
 
 
 def original_key(image_id: str, file_name: str) -> str:

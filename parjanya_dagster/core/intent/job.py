@@ -46,6 +46,8 @@ class Job(BaseModel):
     preview_bucket: str | None = None
     """Where the previews lie; None is beside the original. A reader that does not know the field misses them
     for an adopted original, and reads the original instead."""
+    fleet: str | None = None
+    """The fleet that a replay named; None is the usual one. The queue a job lies on decides, not this."""
 
     @property
     def key(self) -> ImageKey:
@@ -102,6 +104,7 @@ def job_for(
         output_table=names.images_table,
         questions=row.questions,
         preview_bucket=None if row.original.bucket == uploads else uploads,
+        fleet=row.fleet,
     )
 
 

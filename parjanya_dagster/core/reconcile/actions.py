@@ -131,11 +131,16 @@ class SettleDeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleOut:
-    """Raise the desired capacity; what it was chosen from goes into Truth with it."""
+    """Raise the desired capacity; what it was chosen from goes into Truth with it.
+
+    Args:
+        fleet: the extra fleet that this is about; None is the usual one, here and in what follows.
+    """
 
     desired: int
     reason: str
     plan: CapacityPlan | None = None
+    fleet: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +150,7 @@ class ScaleIn:
     desired: int
     reason: str
     plan: CapacityPlan | None = None
+    fleet: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +159,7 @@ class Terminate:
 
     instance_id: str
     reason: str
+    fleet: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +168,7 @@ class FallBack:
 
     version: str
     reason: str
+    fleet: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +177,7 @@ class LearnCapacity:
 
     before: CapacityMemory
     after: CapacityMemory
+    fleet: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

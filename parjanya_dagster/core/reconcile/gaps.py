@@ -45,12 +45,12 @@ def gap_actions(snapshot: Snapshot, *, limits: Limits, now: datetime) -> list[Ro
 def lost_intent_actions(snapshot: Snapshot, *, limits: Limits, now: datetime) -> list[RowAction]:
     """Return a re-emission for every row whose job cannot be on the queue any more (incident 2).
 
-    A job is lost if it was sent before the queue's retention, or if both queues have read empty for long
+    A job is lost if it was sent before the queue's retention, or if all queues have read empty for long
     enough, and so long after it was sent.
     A deep backlog is never re-emitted: its queue does not read empty.
     """
     expired_before = now - (limits.retention - limits.retention_margin)
-    quiet = is_quiet(snapshot.empty_queues, snapshot.queue, snapshot.dead_letters, limits=limits, now=now)
+    quiet = is_quiet(snapshot.empty_queues, *snapshot.queues, limits=limits, now=now)
     # Each job needs its own quiet time, counted from its sending: the counts lag behind what was just sent.
     lost_before = now - limits.queue_quiet if quiet else None
     actions: list[RowAction] = []
@@ -87,18 +87,11 @@ def is_empty(*signals: QueueSignal) -> bool:
     return all(not isinstance(signal, Blind) and signal.value.total == 0 for signal in signals)
 
 
-def is_quiet(
-    run: EmptyReadings | None,
-    queue: QueueSignal,
-    dead_letters: QueueSignal,
-    *,
-    limits: Limits,
-    now: datetime,
-) -> bool:
-    """Both queues have read empty for long enough, and do so now."""
+def is_quiet(run: EmptyReadings | None, *queues: QueueSignal, limits: Limits, now: datetime) -> bool:
+    """All queues have read empty for long enough, and do so now."""
     known = continued(run, limits=limits, now=now)
     is_long = known is not None and now - known.since >= limits.queue_quiet
-    return is_long and is_empty(queue, dead_letters)
+    return is_long and is_empty(*queues)
 
 
 def _answered(snapshot: Snapshot, row: ImageRow) -> Finish | None:

@@ -4,11 +4,13 @@ Applied to the world it produced, it plans nothing. Fresh work comes before regr
 capacity, so that an instance which wakes finds its work queued.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from parjanya_dagster.core.belief.signals import Blind
+from parjanya_dagster.core.names import remembered_as
 from parjanya_dagster.core.ports import EmptyReadings
 from parjanya_dagster.core.reconcile.actions import (
     AbandonUpload,
@@ -24,7 +26,7 @@ from parjanya_dagster.core.reconcile.actions import (
 from parjanya_dagster.core.reconcile.capacity import CapacityLimits
 from parjanya_dagster.core.reconcile.capacity_view import FleetReading
 from parjanya_dagster.core.reconcile.dead_letters import ruled
-from parjanya_dagster.core.reconcile.fleet_actions import fleet_actions
+from parjanya_dagster.core.reconcile.fleet_actions import FleetAction, fleet_actions
 from parjanya_dagster.core.reconcile.gaps import (
     continued,
     contradiction_actions,
@@ -32,45 +34,59 @@ from parjanya_dagster.core.reconcile.gaps import (
     is_empty,
     lost_intent_actions,
 )
-from parjanya_dagster.core.reconcile.lanes import regrade_room
+from parjanya_dagster.core.reconcile.lanes import regrade_rooms
 from parjanya_dagster.core.reconcile.limits import Limits
-from parjanya_dagster.core.reconcile.snapshot import Snapshot
+from parjanya_dagster.core.reconcile.snapshot import Snapshot, blind_of, by_fleet
 from parjanya_dagster.core.reconcile.turns import in_turns
 from parjanya_dagster.core.truth.row import ImageRow, Lane, Status
 
 QUEUES: Final = "queues"
+NO_OTHERS: Final[Mapping[str, CapacityLimits]] = {}
 _SLOW: Final = (Revalidate, AbandonUpload)
 """Repairs that read an object."""
 _REFRESHES: Final = 4
 """A run of empty readings is written this often within the gap that would end it, not at every reading."""
 
 
-def plan(snapshot: Snapshot, *, limits: Limits, capacity: CapacityLimits, now: datetime) -> list[Action]:
+def plan(
+    snapshot: Snapshot,
+    *,
+    limits: Limits,
+    capacity: CapacityLimits,
+    now: datetime,
+    others: Mapping[str, CapacityLimits] = NO_OTHERS,
+) -> list[Action]:
     """Return what repairs the snapshot, in order, at most `limits.max_actions` repairs of rows.
 
     What is quick and wakes work comes first, then capacity, then what reads objects: a slow bucket keeps
     no job waiting.
+
+    Args:
+        capacity: limits of the usual fleet.
+        others: limits of the extra fleets, of those in the snapshot at least.
     """
+    capacities = by_fleet(capacity, others)
     snapshot = snapshot.as_of(now, life=limits.reading_life)
     repairs = [
         *contradiction_actions([*snapshot.leftovers, *snapshot.outstanding]),
         *gap_actions(snapshot, limits=limits, now=now),
         *lost_intent_actions(snapshot, limits=limits, now=now),
     ]
-    room = regrade_room(
-        snapshot.queue,
-        snapshot.fleet,
-        images_per_s=snapshot.view.learned(capacity, is_warm=False).images_per_s,
-        limits=limits,
-    )
-    chosen = _chosen(repairs, room=room, limit=limits.max_actions)
+    rooms = regrade_rooms(snapshot.sights, capacities, limits=limits)
+    chosen = _chosen(snapshot, repairs, rooms, limit=limits.max_actions)
     quick = [action for action in chosen if not isinstance(action, _SLOW)]
     return [
         *quick,
         *(ReportBlind(blind=blind) for blind in snapshot.blinds),
         *(_memory_actions(snapshot, limits=limits, now=now) if snapshot.whole else ()),
-        *fleet_actions(
-            fleet_reading(snapshot, repairs=quick, limits=limits, now=now), limits=capacity, now=now
+        *(
+            _named(action, fleet)
+            for fleet in snapshot.sights
+            for action in fleet_actions(
+                fleet_reading(snapshot, repairs=quick, limits=limits, now=now, fleet=fleet),
+                limits=capacities[fleet],
+                now=now,
+            )
         ),
         *(ruled(letter, limits) for letter in snapshot.letters),
         *(action for action in chosen if isinstance(action, _SLOW)),
@@ -79,16 +95,38 @@ def plan(snapshot: Snapshot, *, limits: Limits, capacity: CapacityLimits, now: d
     ]
 
 
-def _chosen(repairs: Sequence[RowAction], *, room: int, limit: int) -> list[RowAction]:
-    """Return what this cycle does: fresh rows first, tenants in turns, regrades as the queue has room."""
+def _named(action: FleetAction, fleet: str | None) -> FleetAction:
+    """Return an action that says which extra fleet it is about."""
+    if fleet is None:
+        return action
+    match action:
+        case ReportBlind(blind=blind):
+            return replace(action, blind=blind_of(blind, fleet))
+        case RememberEmptyReadings(signal=signal):
+            return replace(action, signal=remembered_as(signal, fleet))
+        case _:
+            return replace(action, fleet=fleet)
+
+
+def _chosen(
+    snapshot: Snapshot, repairs: Sequence[RowAction], rooms: Mapping[str | None, int], *, limit: int
+) -> list[RowAction]:
+    """Return what this cycle does: fresh rows first, tenants in turns, regrades as their queue has room."""
     chosen: list[RowAction] = []
     for lane in (Lane.FRESH, Lane.REGRADE):
         own = [action for action in repairs if action.row.lane is lane]
         jobs = [action for action in own if isinstance(action, EmitIntent)]
         others = [action for action in own if not isinstance(action, EmitIntent)]
-        allowed = limit if lane is Lane.FRESH else room
-        for kind, most in ((jobs, allowed), (others, limit)):
-            chosen += in_turns(kind, _tenant_of, limit=min(most, limit - len(chosen)))
+        if lane is Lane.REGRADE:
+            jobs = [
+                job
+                for fleet, room in rooms.items()
+                for job in in_turns(
+                    (each for each in jobs if snapshot.fleet_of(each.row) == fleet), _tenant_of, limit=room
+                )
+            ]
+        for kind in (jobs, others):
+            chosen += in_turns(kind, _tenant_of, limit=limit - len(chosen))
     return chosen
 
 
@@ -97,22 +135,35 @@ def _tenant_of(action: RowAction) -> str:
 
 
 def fleet_reading(
-    snapshot: Snapshot, *, repairs: Sequence[Action], limits: Limits, now: datetime
+    snapshot: Snapshot,
+    *,
+    repairs: Sequence[Action],
+    limits: Limits,
+    now: datetime,
+    fleet: str | None = None,
 ) -> FleetReading:
-    """Return what capacity follows from: Belief, and the rows that wait for an instance.
+    """Return what a fleet's capacity follows from: Belief, and the rows that wait for an instance of it.
 
     Args:
         repairs: what is planned: jobs about to be on the queue, rows that need no instance any more.
+        fleet: an extra fleet of the snapshot; Dagster's steps are the usual one's.
     """
-    waiting = {row.key for row in snapshot.gaps if _needs_an_instance(row, now=now)}
-    waiting -= {action.row.key for action in repairs if isinstance(action, Finish | Quarantine)}
-    waiting |= {action.row.key for action in repairs if isinstance(action, EmitIntent)}
+    waiting = {row.key: row for row in snapshot.gaps if _needs_an_instance(row, now=now)}
+    for action in repairs:
+        match action:
+            case Finish(row=row) | Quarantine(row=row):
+                waiting.pop(row.key, None)
+            case EmitIntent(row=row):
+                waiting[row.key] = row
+            case _:
+                continue
+    sight = snapshot.sights[fleet]
     return FleetReading(
-        queue=snapshot.queue,
-        fleet=snapshot.fleet,
-        view=snapshot.view,
-        gaps=len(waiting),
-        steps=snapshot.steps,
+        queue=sight.queue,
+        fleet=sight.fleet,
+        view=sight.view,
+        gaps=sum(snapshot.fleet_of(row) == fleet for row in waiting.values()),
+        steps=snapshot.steps if fleet is None else None,
         # Rows that cannot be read may be waiting: Blind is never zero, and lowers nothing.
         whole=snapshot.whole and not snapshot.unread,
         reading_gap=limits.reading_gap,
@@ -127,9 +178,9 @@ def _needs_an_instance(row: ImageRow, *, now: datetime) -> bool:
 def _memory_actions(snapshot: Snapshot, *, limits: Limits, now: datetime) -> list[RememberEmptyReadings]:
     """Remember since when the queues read empty, while a job is out; an idle system writes nothing."""
     run = snapshot.empty_queues
-    if isinstance(snapshot.queue, Blind) or isinstance(snapshot.dead_letters, Blind):
+    if any(isinstance(each, Blind) for each in snapshot.queues):
         return []
-    if not is_empty(snapshot.queue, snapshot.dead_letters):
+    if not is_empty(*snapshot.queues):
         return [RememberEmptyReadings(signal=QUEUES, run=None)] if run else []
     if not snapshot.outstanding:
         return []

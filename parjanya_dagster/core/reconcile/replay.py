@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, Self
 
 from parjanya_dagster.core.errors import InvalidRequestError
+from parjanya_dagster.core.names import USUAL_FLEET
 from parjanya_dagster.core.truth.lifecycle import Event, advanced
 from parjanya_dagster.core.truth.result import Result
 from parjanya_dagster.core.truth.row import Decision, ImageRow, Lane, Status
@@ -102,16 +103,24 @@ def refusal(row: ImageRow, boundary: Boundary) -> Refusal | None:
     return None
 
 
-def replayed(row: ImageRow, boundary: Boundary, *, lane: Lane, now: datetime) -> ImageRow:
+def replayed(
+    row: ImageRow, boundary: Boundary, *, lane: Lane, now: datetime, fleet: str | None = None
+) -> ImageRow:
     """Return the row moved to a boundary that asks: in the gap, where reconciliation finds it.
 
     A row that is held back stands at its boundary already: it is let back into the gap as it is, with its
     generation, and everything counted against it forgotten. One whose file is read again keeps its generation
     too: nothing was ever asked in it.
 
+    Args:
+        fleet: the extra fleet that scores it from now on, `default` for the usual one; None leaves it where
+            the last replay sent it.
+
     Raises:
         IllegalTransitionError: see `refusal`.
     """
+    if fleet is not None:
+        row = replace(row, fleet=None if fleet == USUAL_FLEET else fleet)
     if boundary.validates:
         # Its date is that of any row in validation: past the stream's, whose function is too small to decode.
         return replace(advanced(row, Event.REVALIDATED, now=now), lane=lane)

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final, Self
 
 from parjanya_dagster.core.errors import InvalidRequestError
+from parjanya_dagster.core.names import remembered_as
 from parjanya_dagster.core.reconcile.replay import Boundary, Refusal, is_held_back, refusal
 from parjanya_dagster.core.truth.identity import ImageKey, image_key_from, new_image_id
 from parjanya_dagster.core.truth.row import ImageRow, Lane, Status, Verdict
@@ -29,6 +30,7 @@ class Selection:
         policy_version: which version decided.
         fingerprint: what the answers in force came from.
         verdict: what was decided.
+        failure: code of the failure that ended the scoring, e.g. `oom`.
         since: uploads were asked for then or later.
         until: … and before then.
     """
@@ -39,6 +41,7 @@ class Selection:
     policy_version: str | None = None
     fingerprint: str | None = None
     verdict: Verdict | None = None
+    failure: str | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -75,6 +78,7 @@ class Selection:
             and (not self.statuses or row.status in self.statuses)
             and (self.policy_version is None or _of(decision, "policy_version") == self.policy_version)
             and (self.verdict is None or _of(decision, "verdict") == self.verdict)
+            and (self.failure is None or failure_of(row) == self.failure)
         )
 
 
@@ -93,6 +97,7 @@ class ReplayPlan:
 
     Args:
         action: `replay` or `redrive`.
+        fleet: the extra fleet that scores them from now on, or `default`; None changes nothing.
         letters: dead letters, by id, that the redrive settles, and the image each is about.
     """
 
@@ -102,11 +107,13 @@ class ReplayPlan:
     made_at: datetime
     entries: tuple[Entry, ...]
     letters: Mapping[str, ImageKey]
+    fleet: str | None = None
 
     @property
     def digest(self) -> str:
-        """sha256 over key, generation and boundary of every entry, sorted; 64 hex digits."""
-        lines = (f"{entry.key}/{entry.generation}/{self.boundary}\n" for entry in self.entries)
+        """sha256 over key, generation, boundary and fleet of every entry, sorted; 64 hex digits."""
+        to = remembered_as(str(self.boundary), self.fleet)
+        lines = (f"{entry.key}/{entry.generation}/{to}\n" for entry in self.entries)
         return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
     def to_document(self) -> dict[str, Any]:
@@ -116,6 +123,7 @@ class ReplayPlan:
             "action": self.action,
             "boundary": str(self.boundary),
             "lane": self.lane.value,
+            "fleet": self.fleet,
             "made_at": self.made_at.isoformat(),
             "digest": self.digest,
             "rows": [[str(entry.key), entry.generation, entry.status.value] for entry in self.entries],
@@ -148,6 +156,7 @@ class ReplayPlan:
                 for key, generation, status in document["rows"]
             ),
             letters={letter: image_key_from(key) for letter, key in document["letters"].items()},
+            fleet=document.get("fleet"),
         )
         if plan.digest != document["digest"]:
             raise InvalidRequestError("the rows of this plan were changed after its preview: make it again")
@@ -162,6 +171,7 @@ def planned(
     lane: Lane,
     now: datetime,
     letters: Mapping[str, ImageKey] | None = None,
+    fleet: str | None = None,
 ) -> ReplayPlan:
     """Return the plan for rows that nothing speaks against."""
     entries = (Entry(key=row.key, generation=row.generation, status=row.status) for row in rows)
@@ -172,6 +182,7 @@ def planned(
         made_at=now,
         entries=tuple(sorted(entries, key=lambda entry: entry.key)),
         letters=letters or {},
+        fleet=fleet,
     )
 
 
@@ -186,6 +197,11 @@ def moved_since(entry: Entry, row: ImageRow | None, boundary: Boundary) -> Refus
     if (row.generation, row.status) != (entry.generation, entry.status):
         return Refusal.CHANGED
     return refusal(row, boundary)
+
+
+def failure_of(row: ImageRow) -> str | None:
+    """Return the code of the failure that ended a row's scoring, or None for a row that did not fail."""
+    return (row.last_error or "").partition(":")[0] if row.status is Status.VLM_FAILED else None
 
 
 def slices(entries: Sequence[Entry], size: int) -> Iterable[Sequence[Entry]]:

@@ -122,6 +122,8 @@ class ImageRow:
         last_error: `code: detail` of the last failure, ≤ 300 characters.
         returns: dead letters of this generation that came back without evidence against the image.
         postponed: refusals in a row that moved `due_at`; the next wait is longer.
+        fleet: the extra fleet that scores it, as a replay said; None is the usual one. Kept until another
+            replay names another.
         questions: what a replay asks anew, by id; the rest is carried over from `result_id`. None asks all.
         decided_generation: generation of `decision`, which stays in force during a replay.
         result_id: the result item behind `decision`.
@@ -147,6 +149,7 @@ class ImageRow:
     quarantined: bool = False
     returns: int = 0
     postponed: int = 0
+    fleet: str | None = None
     questions: tuple[str, ...] | None = None
     last_error: str | None = None
     original: Original | None = None

@@ -1,11 +1,12 @@
 """A whole platform of fakes that share one clock and one journal of calls."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from typing import Final
 
-from parjanya_dagster.control.platform import Platform
+from parjanya_dagster.control.platform import FleetPorts, Platform
 from parjanya_dagster.core.names import Names
 from parjanya_dagster.core.reconcile.capacity import CapacityLimits
 from parjanya_dagster.core.reconcile.limits import Limits
@@ -30,6 +31,14 @@ SIMULATED: Final = Names(prefix="parjanya-test", account="000000000000")
 
 
 @dataclass(frozen=True, kw_only=True)
+class FakeExtraFleet:
+    """What an extra fleet has of its own; its dead letters are the usual queue's."""
+
+    queue: FakeIntentQueue
+    fleet: FakeFleet
+
+
+@dataclass(frozen=True, kw_only=True)
 class FakePlatform:
     """The fakes under their own types; `platform()` is what the product sees."""
 
@@ -48,6 +57,7 @@ class FakePlatform:
     steps: FakeStepBacklog
     heart: FakeHeart
     reader: FakeImageReader
+    others: Mapping[str, FakeExtraFleet] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     capacity: CapacityLimits = field(default_factory=CapacityLimits)
     plane: str = "lambda"
@@ -74,6 +84,10 @@ class FakePlatform:
             clock=self.clock,
             entropy=lambda size: next(self._serial).to_bytes(size, "big"),
             plane=self.plane,
+            others={
+                name: FleetPorts(queue=each.queue, fleet=each.fleet, capacity=self.capacity)
+                for name, each in self.others.items()
+            },
         )
 
 
@@ -83,8 +97,13 @@ def a_fake_platform(
     plane: str = "lambda",
     clock: FakeClock | None = None,
     calls: Calls | None = None,
+    fleets: Sequence[str] = (),
 ) -> FakePlatform:
-    """Return an empty platform of fakes at `now`, or on a clock and a journal of one's own."""
+    """Return an empty platform of fakes at `now`, or on a clock and a journal of one's own.
+
+    Args:
+        fleets: names of extra fleets.
+    """
     clock = clock or FakeClock(now)
     calls = calls or Calls()
     queue = FakeIntentQueue(clock, calls)
@@ -107,4 +126,10 @@ def a_fake_platform(
         heart=FakeHeart(calls),
         reader=FakeImageReader(calls),
         plane=plane,
+        others={
+            name: FakeExtraFleet(
+                queue=FakeIntentQueue(clock, calls, buries_at=queue), fleet=FakeFleet(clock, calls)
+            )
+            for name in fleets
+        },
     )

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from threading import Condition
@@ -28,6 +29,7 @@ class FakeIntentQueue:
         receive_limit: deliveries after which a message becomes a dead letter.
         retention: age at which messages vanish; dead letters live twice as long, by their first enqueuing.
         idle_s: real seconds that an empty `receive` blocks, so that a polling thread does not spin.
+        buries_at: the queue whose dead letters this one's are too; its own by default.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class FakeIntentQueue:
         receive_limit: int = 20,
         retention: timedelta = timedelta(days=7),
         idle_s: float = 0.0,
+        buries_at: "FakeIntentQueue | None" = None,
     ) -> None:
         self.refused_image_ids: set[str] = set()
         self.on_sent: Callable[[str], None] = lambda _body: None
@@ -50,6 +53,7 @@ class FakeIntentQueue:
         self._calls = calls or Calls()
         self._visibility = timedelta(seconds=visibility_s)
         self._idle_s = idle_s
+        self._buries_at = buries_at
         self._live, self._dead = Shelf(), Shelf()
         self._returned: list[Message] = []
         self._by_receipt: dict[str, Message] = {}
@@ -84,6 +88,12 @@ class FakeIntentQueue:
             message = self._put(body)
             message.receive_count = receive_count
             self._give_up(message)
+
+    def inter(self, message: Message) -> None:
+        """Take in a dead letter of another queue, as old as it is, under a number of one's own."""
+        with self._changed:
+            self._serial += 1
+            self._dead.put(replace(message, serial=self._serial, receipt="", visible_at=self._clock()))
 
     def take_dead(self, limit: int) -> list[DeadLetter]:
         """Deliver up to `limit` visible dead letters."""
@@ -157,6 +167,8 @@ class FakeIntentQueue:
 
     def dead_letter_depth(self) -> QueueSignal:
         """See `IntentQueue`; Blind when a test asked `queue.dead_letter_depth` to fail."""
+        if self._buries_at is not None:
+            return self._buries_at.dead_letter_depth()
         return self._depth("queue.dead_letter_depth", self._counted_dead)
 
     def _depth(self, name: str, counted: Callable[[], QueueDepth]) -> QueueSignal:
@@ -212,7 +224,10 @@ class FakeIntentQueue:
 
     def _give_up(self, message: Message) -> None:
         self._take_out(message)
-        self._dead.put(message)
+        if self._buries_at is not None:
+            self._buries_at.inter(message)
+        else:
+            self._dead.put(message)
 
     def _take_out(self, message: Message) -> None:
         self._live.take_out(message)
