@@ -119,6 +119,7 @@ def _carry_out(
 ) -> None:
     before = Counter(entry.status.value for entry in plan.entries)
     words = f"{plan.action} --boundary {plan.boundary} --lane {plan.lane}"
+    words += f" --fleet {plan.fleet}" if plan.fleet else ""
     with (
         Stop() as stop,
         recorded(platform, who_asks(), words, plan_digest=plan.digest, before=before) as recording,
@@ -179,6 +180,7 @@ def preview_document(preview: Preview) -> dict[str, Any]:
         "action": preview.plan.action,
         "boundary": str(preview.plan.boundary),
         "lane": preview.plan.lane.value,
+        "fleet": preview.plan.fleet,
         "digest": preview.plan.digest,
         "rows": len(preview.plan.entries),
         "letters": len(preview.plan.letters),
@@ -210,7 +212,8 @@ def show_preview(preview: Preview, wish: Wish) -> None:
     ]
     console = Console(highlight=False)
     told = counted(document["rows"], "image")
-    console.print(f"[bold]{told}[/], boundary [bold]{document['boundary']}[/]")
+    to = f", fleet [bold]{document['fleet']}[/]" if document["fleet"] else ""
+    console.print(f"[bold]{told}[/], boundary [bold]{document['boundary']}[/]{to}")
     for name, words in facts:
         if words:
             console.print(f"  [dim]{name:<13}[/]{escape(words)}", soft_wrap=True)

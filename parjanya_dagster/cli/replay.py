@@ -22,7 +22,7 @@ from parjanya_dagster.cli.plans import Wish, conduct, keys_of
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.replay import Done, carry_out, preview_replay, tariff_of
 from parjanya_dagster.core.errors import InvalidRequestError
-from parjanya_dagster.core.reconcile.replay import Boundary
+from parjanya_dagster.core.reconcile.replay import EVERYTHING, Boundary
 from parjanya_dagster.core.reconcile.replay_plan import ReplayPlan, Selection
 from parjanya_dagster.core.truth.row import Lane, Status, Verdict
 
@@ -42,6 +42,7 @@ _VERDICTS: Final = click.Choice([verdict.value for verdict in Verdict])
 @click.option("--policy", help="Decided under this version.")
 @click.option("--fingerprint", help="Answered by this engine, pack and decode path.")
 @click.option("--verdict", type=_VERDICTS, help="Decided so.")
+@click.option("--failed", metavar="CODE", help="Ended in this failure, e.g. oom.")
 @SINCE_OPTION
 @UNTIL_OPTION
 @click.option(
@@ -49,6 +50,7 @@ _VERDICTS: Final = click.Choice([verdict.value for verdict in Verdict])
 )
 @click.option("--questions", help="Only these anew, e.g. sharpness,exposure.")
 @LANE_OPTION
+@click.option("--fleet", help="Score them on this fleet from now on; default is the usual one.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many images, a tenant's newest first.")
 @PLAN_OPTION
 @USD_PER_HOUR_OPTION
@@ -62,19 +64,30 @@ def replay(*, plan_file: Path | None, yes: bool, as_json: bool, **options: Any) 
     without any GPU. --boundary validation reads files again that were rejected, e.g. by a decoder that has
     since been mended.
 
+    --failed oom --fleet NAME sends what ran out of memory to a fleet of larger instances, all questions anew
+    unless --boundary or --questions says otherwise. Images stay with a fleet until a replay names another.
+
     Without --yes it only says what would be touched and what that costs. With --plan FILE it leaves the
     exact list there; `--yes --plan FILE` carries out that list. Rows that changed meanwhile are skipped and
     named. Interrupt it at any time: run again, it goes on. docs/operations.md says when to use what.
     """
     platform = connect(load_home())
     wish = Wish(plan_file=plan_file, yes=yes, as_json=as_json)
-    tariff = tariff_of(platform, usd_per_hour=options.pop("usd_per_hour"))
+    fleet = options.pop("fleet")
+    tariff = tariff_of(platform, usd_per_hour=options.pop("usd_per_hour"), fleet=fleet)
     lane, limit = Lane(options.pop("lane")), options.pop("limit")
     preview = None
-    if any(options.values()):
-        boundary, selection = _boundary(options), _selection(options)
+    if any(options.values()) or fleet:
+        boundary, selection = _boundary(options, fleet=fleet), _selection(options)
         preview = partial(
-            preview_replay, platform, selection, boundary, tariff=tariff, lane=lane, limit=limit
+            preview_replay,
+            platform,
+            selection,
+            boundary,
+            tariff=tariff,
+            lane=lane,
+            fleet=fleet,
+            limit=limit,
         )
     elif plan_file is None or not yes:
         raise InvalidRequestError(
@@ -87,8 +100,10 @@ def _steps(platform: Platform) -> Callable[[ReplayPlan, Done, Callable[[], bool]
     return lambda plan, done, may_go_on: carry_out(platform, plan, done=done, may_go_on=may_go_on)
 
 
-def _boundary(options: dict[str, Any]) -> Boundary:
+def _boundary(options: dict[str, Any], *, fleet: str | None) -> Boundary:
     boundary, questions = options["boundary"], options["questions"]
+    if boundary is None and questions is None and fleet:
+        return EVERYTHING
     if (boundary is None) == (questions is None):
         raise InvalidRequestError("say how far back: --boundary all, none or validation, or --questions a,b")
     return Boundary.parsed(boundary or f"questions:{questions}")
@@ -103,6 +118,7 @@ def _selection(options: dict[str, Any]) -> Selection:
         policy_version=options["policy"],
         fingerprint=options["fingerprint"],
         verdict=Verdict(verdict) if verdict else None,
+        failure=options["failed"],
         since=options["since"],
         until=options["until"],
     )

@@ -15,6 +15,7 @@ from parjanya_dagster.control.redecision import Redecision, redecisions
 from parjanya_dagster.control.selection import batches, selected_rows
 from parjanya_dagster.control.sources import is_at_home
 from parjanya_dagster.core.errors import InvalidRequestError
+from parjanya_dagster.core.names import USUAL_FLEET
 from parjanya_dagster.core.policy.preview import Price, Tariff, price_of
 from parjanya_dagster.core.reconcile.replay import Boundary, Refusal, decided_again, refusal, replayed
 from parjanya_dagster.core.reconcile.replay_plan import (
@@ -78,12 +79,14 @@ def always() -> bool:
     return True
 
 
-def tariff_of(platform: Platform, *, usd_per_hour: float | None = None) -> Tariff:
+def tariff_of(platform: Platform, *, usd_per_hour: float | None = None, fleet: str | None = None) -> Tariff:
     """Return what the GPU costs, as fast as drains were lately.
 
     Args:
         usd_per_hour: of one instance, if not the price in the settings.
+        fleet: the extra fleet that is asked.
     """
+    platform = platform.of_fleet(fleet)
     seen = observe_capacity(platform, platform.fleet.size(), whole=False)
     learned = seen.learned(platform.capacity, is_warm=True)
     price = platform.capacity.usd_per_instance_hour if usd_per_hour is None else usd_per_hour
@@ -97,21 +100,25 @@ def preview_replay(
     *,
     tariff: Tariff,
     lane: Lane = Lane.REGRADE,
+    fleet: str | None = None,
     limit: int | None = None,
 ) -> Preview:
     """Return what a replay of the selected rows would touch; changes nothing.
 
     Args:
+        fleet: the fleet that scores them from now on, `default` for the usual one; None leaves that as it is.
         limit: at most so many rows, a tenant's newest first.
 
     Raises:
-        InvalidRequestError: nothing was said about which images, or a tenant is not registered.
+        InvalidRequestError: nothing was said about which images, a tenant is not registered, or there is no
+            such fleet.
         ConfigError: nothing is to be asked, and no policy is published to decide by.
     """
     if selection.is_everything:
         raise InvalidRequestError(
-            "say which images: by id, tenant, status, policy version, fingerprint, verdict or time"
+            "say which images: by id, tenant, status, failure, policy version, fingerprint, verdict or time"
         )
+    _check_fleet(platform, fleet, boundary)
     left_out: Counter[Refusal] = Counter()
     rows: list[ImageRow] = []
     seen = 0
@@ -128,7 +135,7 @@ def preview_replay(
     verdicts: Counter[str] = Counter()
     if not boundary.asks:
         rows = list(_decidable(platform, rows, left_out, verdicts))
-    plan = planned("replay", rows, boundary, lane=lane, now=platform.clock())
+    plan = planned("replay", rows, boundary, lane=lane, now=platform.clock(), fleet=fleet)
     return described(plan, rows, tariff=tariff, left_out=left_out, verdicts=verdicts)
 
 
@@ -171,7 +178,9 @@ def carry_out(
     Raises:
         EdgeError: Truth did not answer; what was done is done.
         ConfigError: nothing is to be asked, and no policy is published to decide by.
+        InvalidRequestError: its fleet is not there any more.
     """
+    _check_fleet(platform, plan.fleet, plan.boundary)
     for entries in slices(plan.entries, at_once):
         rows = {row.key: row for row in platform.images.get_many([entry.key for entry in entries])}
         standing = {entry.key: moved_since(entry, rows.get(entry.key), plan.boundary) for entry in entries}
@@ -205,8 +214,18 @@ def _move(
     because = _unconfirmed(platform, row)
     if because is not None:
         return because
-    after = replayed(row, plan.boundary, lane=plan.lane, now=now)
+    after = replayed(row, plan.boundary, lane=plan.lane, now=now, fleet=plan.fleet)
     return None if platform.images.write(row, after) else Refusal.CHANGED
+
+
+def _check_fleet(platform: Platform, fleet: str | None, boundary: Boundary) -> None:
+    there = (USUAL_FLEET, *platform.others)
+    if fleet is not None and fleet not in there:
+        raise InvalidRequestError(
+            f"there is no fleet '{fleet}': there is {', '.join(there)}. PARJANYA_FLEETS names the extra ones"
+        )
+    if fleet is not None and not boundary.asks:
+        raise InvalidRequestError("--boundary none asks nothing, so that no fleet is needed: leave it out")
 
 
 def _unconfirmed(platform: Platform, row: ImageRow) -> Refusal | None:

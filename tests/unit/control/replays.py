@@ -1,6 +1,6 @@
 """A world with decided and failed images, and replays of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,9 +26,9 @@ ANSWERS = {
 }
 
 
-def a_world(*rows: ImageRow, policy: str = "test-2") -> FakePlatform:
+def a_world(*rows: ImageRow, policy: str = "test-2", fleets: Sequence[str] = ()) -> FakePlatform:
     """Return a world whose policy rejects what is not sharp, with rows, their objects and their results."""
-    world = a_fake_platform()
+    world = a_fake_platform(fleets=fleets)
     document = a_policy(a_rule("score_sharpness < 0.5", rule_id="blurred")).canonical
     world.control.publish_policy(policy, document.replace('"test-1"', f'"{policy}"'), now=world.clock())
     for tenant in sorted({row.key.tenant_id for row in rows} | {TENANT}):

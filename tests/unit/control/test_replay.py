@@ -289,3 +289,57 @@ def test_replay_when_stopped_leaves_the_rest_untouched_and_goes_on_when_run_agai
     assert (first.moved, first.was_stopped) == (30, True)
     assert (again.moved, len(again.skipped), again.was_stopped) == (9, 30, False)
     assert {row.generation for row in world.images.rows.values()} == {2}
+
+
+def test_replay_that_names_a_fleet_sends_the_images_there_and_a_later_one_takes_them_back() -> None:
+    """What ran out of memory is asked again where there is more of it, and stays there until somebody says."""
+    world = a_world(failed_row(1, "oom: 400 tokens do not fit"), failed_row(2), fleets=("large",))
+
+    done = replayed(world, previewed(world, selection=Selection(failure="oom"), fleet="large"))
+
+    assert done.moved == 1
+    large, other = (world.images.rows[a_key(number)] for number in (1, 2))
+    assert (large.fleet, large.status) == ("large", Status.PENDING_VLM_ENRICHMENT)
+    assert (other.fleet, other.status) == (None, Status.VLM_FAILED)
+
+    for fleet, left_with in ((None, "large"), ("default", None)):
+        world.images.rows[a_key(1)] = replace(failed_row(1), generation=large.generation, fleet=large.fleet)
+        replayed(world, previewed(world, selection=Selection(keys=(a_key(1),)), fleet=fleet))
+        assert world.images.rows[a_key(1)].fleet == left_with
+
+
+@pytest.mark.parametrize(
+    ("fleet", "boundary", "says"),
+    [
+        ("huge", EVERYTHING, "there is no fleet 'huge': there is default, large"),
+        ("large", RULES_ALONE, "asks nothing"),
+    ],
+)
+def test_replay_to_a_fleet_that_cannot_score_them_is_refused(
+    fleet: str, boundary: Boundary, says: str
+) -> None:
+    """A misspelt fleet would leave images waiting for instances that nobody starts."""
+    world = a_world(scored_row(), fleets=("large",))
+
+    with pytest.raises(InvalidRequestError, match=says):
+        previewed(world, boundary, fleet=fleet)
+
+
+def test_plan_for_a_fleet_that_was_taken_down_is_refused() -> None:
+    """A plan may lie in its file for a while."""
+    preview = previewed(a_world(scored_row(), fleets=("large",)), fleet="large")
+
+    with pytest.raises(InvalidRequestError, match="no fleet 'large'"):
+        replayed(a_world(scored_row()), preview)
+
+
+def test_price_of_a_replay_is_that_of_the_fleet_it_names() -> None:
+    """Larger instances cost more, and were measured by themselves."""
+    world = a_world(fleets=("large",))
+    ports = world.platform().others["large"]
+    dear = replace(ports, capacity=replace(ports.capacity, usd_per_instance_hour=4.0))
+    platform = replace(world.platform(), others={"large": dear})
+    learn_throughput(platform.of_fleet("large"), images=100, seconds=50)
+
+    assert tariff_of(platform, fleet="large") == Tariff(seconds_per_image=0.5, usd_per_hour=4.0)
+    assert tariff_of(platform) != tariff_of(platform, fleet="large")
