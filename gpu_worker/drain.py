@@ -9,7 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from threading import RLock, Thread
@@ -148,7 +148,8 @@ class _Drain:
         self._policy = PolicyInForce(platform)
         self._scored_by = scored_by
         self._exit_process = exit_process
-        self._state = State(limits=limits)
+        limits = replace(limits, pixel_budgets=scorer.engine.pixel_budgets)
+        self._state = State(limits=limits, micro_batches=dict(scorer.micro_batches))
         self._lock = RLock()
         self._scores: SimpleQueue[Score | None] = SimpleQueue()
         self._outcomes: Counter[str] = Counter()
@@ -161,6 +162,7 @@ class _Drain:
         self._performer = Performer(
             platform,
             scored_by=scored_by,
+            bucket_of=scorer.engine.bucket_of,
             launch=self._threads.launch,
             feed=self.feed,
             is_held=lambda receipt: receipt in self._state.held,
@@ -223,6 +225,7 @@ class _Drain:
             self._closed.wait(_TICK_S / 4)
         self._closed.set()
         self._threads.close()
+        self._scorer.micro_batches.update(self._state.micro_batches)
         left = tuple(self._state.held)
         if left:
             log.error("messages_left_to_their_leases", extra={"count": len(left)})
@@ -247,7 +250,13 @@ class _Drain:
         began_at = time.monotonic()
         images = [self._performer.images[candidate.receipt] for candidate in score.batch]
         event = score_batch(
-            self._platform, self._scorer, self._policy, score.batch, images, scored_by=self._scored_by
+            self._platform,
+            self._scorer,
+            self._policy,
+            score.batch,
+            images,
+            scored_by=self._scored_by,
+            pixel_budget=score.pixel_budget,
         )
         self._engine_s += time.monotonic() - began_at
         self.feed(event)

@@ -25,11 +25,16 @@ class ReadRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetch:
-    """Fetch and decode one image; answered by `Fetched` or `FetchConcluded`."""
+    """Fetch and decode one image; answered by `Fetched`, `OriginalNeeded` or `FetchConcluded`.
+
+    Args:
+        from_original: its previews cannot be used; the original is read by the decoder that can be lost.
+    """
 
     receipt: str
     job: Job
     receive_count: int
+    from_original: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +57,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """Score a micro-batch on the main thread; answered by `BatchScored` or `BatchFailed`."""
+    """Score a micro-batch on the main thread; answered by `BatchScored`, `BatchFailed` or `BatchTooLarge`.
+
+    Args:
+        batch: of one bucket.
+        pixel_budget: of the engine's; the usual if None.
+    """
 
     batch: tuple[Candidate, ...]
+    pixel_budget: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,10 +53,19 @@ class Fetched:
 
     Args:
         size_bytes: of its pixels.
+        bucket: what its pass costs, by its own grid; only images of one bucket share a micro-batch.
     """
 
     receipt: str
     size_bytes: int
+    bucket: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginalNeeded:
+    """Neither preview of an image can be used: its original must be read and decoded."""
+
+    receipt: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +111,18 @@ class BatchFailed:
     receipts: tuple[str, ...]
     error: str
     engine_is_sound: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchTooLarge:
+    """The engine had no room for a micro-batch; it is sound, and so are the images.
+
+    Args:
+        error: what it said.
+    """
+
+    receipts: tuple[str, ...]
+    error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,11 +181,13 @@ Event = (
     | ReceiveFailed
     | RowsRead
     | Fetched
+    | OriginalNeeded
     | FetchConcluded
     | AttemptRecorded
     | AttemptRefused
     | BatchScored
     | BatchFailed
+    | BatchTooLarge
     | Settled
     | LeasesExtended
     | DependencyFailed

@@ -1,29 +1,38 @@
 """Fetching: from a job to an image in memory, or to the reason why there is nothing to score.
 
-The model's own preview costs a copy; the original is read only when that preview is gone, and then by
-the decoder that can be lost. Whatever else scoring needs of a store is read here too: the engine waits for
-none.
+The model's own preview costs a copy, the one for people a small decode. The original is read only when both
+are gone, and then by the decoder that can be lost. Whatever else scoring needs of a store is read here too:
+the engine waits for none.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from decimal import Decimal
-from io import BytesIO
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image
+import numpy.typing as npt
 
-from gpu_worker.engines.engine import ScorableImage
+from gpu_worker.engines.engine import DECODE_PATH, ScorableImage
+from gpu_worker.preview_pixels import model_pixels, pixels_for_people
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.core.execution.outcome import Outcome, Retry, TerminalFailure
 from parjanya_dagster.core.intent.job import Job
-from parjanya_dagster.core.reading import Unreadable
-from parjanya_dagster.core.truth.result import Result
+from parjanya_dagster.core.reading import Readable, Unreadable
+from parjanya_dagster.core.truth.result import IngestFacts, Result
+from parjanya_dagster.core.truth.technical import TechnicalReason
 
-_MISSING_TRIES: Final = 3
-_MISSING_DELAY_S: Final = 10
-_MAX_PREVIEW_PIXELS: Final = 4_000_000
+DISPLAY_PATH: Final = "display-preview-1"
+"""Pixels of the preview for people, first version: JPEG at 1536 px, resized to the model's grid."""
+SCALED_PATH: Final = "scaled-original-1"
+"""Pixels of an original that was decoded no larger than the model's grid asks for, first version."""
+
+_TRIES: Final = 3
+_RETRY_DELAY_S: Final = 10
+_OF_THE_MOMENT: Final = frozenset(
+    {TechnicalReason.DECODER_OUT_OF_MEMORY, TechnicalReason.DECODER_TIMEOUT, TechnicalReason.DECODER_CRASHED}
+)
+"""Reasons that may lie in this machine: ingestion read the very same bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,28 +43,61 @@ class Scorable:
         image: pixels at the model's grid, and native statistics.
         technical: stored form of the technical facts.
         exif: stored form of EXIF; None where ingestion left none.
+        decode_path: how the pixels came about.
         earlier: what the image was answered before; empty unless its job asks only some questions.
     """
 
     image: ScorableImage
     technical: Mapping[str, Any]
     exif: Mapping[str, Any] | None
+    decode_path: str = DECODE_PATH
     earlier: tuple[Result, ...] = ()
 
 
-def fetch(platform: Platform, job: Job, *, receive_count: int) -> Scorable | Outcome:
-    """Return the image of a job, decoded, or the outcome that takes its place.
-
-    Args:
-        receive_count: deliveries of the job; an object that is missing again and again will not come.
+def from_previews(platform: Platform, job: Job) -> Scorable | None:
+    """Return the image of a job from what ingestion stored; None where its original must be read.
 
     Raises:
         EdgeError: a store did not answer.
     """
-    fetched = _from_preview(platform, job) or _from_original(platform, job, receive_count=receive_count)
-    if job.questions is None or not isinstance(fetched, Scorable):
-        return fetched
-    return replace(fetched, earlier=tuple(platform.images.results(job.key)))
+    facts = platform.images.facts(job.key)
+    if facts is None:
+        return None
+    found = _model_preview(platform, job) or _preview_for_people(platform, job, facts)
+    if found is None:
+        return None
+    pixels, decode_path = found
+    earlier = _earlier(platform, job)
+    return _scorable(pixels, facts.technical, facts.exif, decode_path=decode_path, earlier=earlier)
+
+
+def from_original(platform: Platform, job: Job, *, receive_count: int) -> Scorable | Outcome:
+    """Return the image of a job from its original, or the outcome that takes its place.
+
+    Args:
+        receive_count: deliveries of the job; what is missing or kills decoders again and again stays so.
+
+    Raises:
+        EdgeError: a store did not answer.
+    """
+    original = platform.objects.get(job.source_bucket, job.source_key, version_id=job.source_version_id)
+    if original is None:
+        return _missing(job, receive_count=receive_count)
+    facts = platform.images.facts(job.key)
+    is_measured = facts is not None and bool(facts.technical.get("statistics"))
+    reading = platform.reader.read_at_grid(original) if is_measured else platform.reader.read(original)
+    if isinstance(reading, Unreadable):
+        return _undecodable(reading, receive_count=receive_count)
+    try:
+        pixels = model_pixels(reading.model)
+    except ValueError as error:
+        return TerminalFailure(code="preview_missing", detail=str(error))
+    earlier = _earlier(platform, job)
+    if isinstance(reading, Readable):  # decoded as ingestion does: the very pixels of its preview
+        return _scorable(pixels, asdict(reading.technical), asdict(reading.exif), earlier=earlier)
+    assert facts is not None  # noqa: S101 - for mypy: the facts chose this reading
+    path = SCALED_PATH if reading.is_scaled else DECODE_PATH
+    return _scorable(pixels, facts.technical, facts.exif, decode_path=path, earlier=earlier)
 
 
 def scorable(
@@ -66,39 +108,61 @@ def scorable(
     Raises:
         ValueError: not such a PNG.
     """
+    return _scorable(model_pixels(model_preview), technical, exif)
+
+
+def _missing(job: Job, *, receive_count: int) -> Outcome:
+    if receive_count < _TRIES:
+        return Retry(reason="object_missing", delay_s=_RETRY_DELAY_S)
+    where = f"{job.source_bucket}/{job.source_key}"
+    return TerminalFailure(code="object_missing", detail=f"{where} was not there {receive_count} times")
+
+
+def _undecodable(reading: Unreadable, *, receive_count: int) -> Outcome:
+    if receive_count < _TRIES and _OF_THE_MOMENT.intersection(reading.reasons):
+        return Retry(reason="decoder_lost", delay_s=_RETRY_DELAY_S)
+    return TerminalFailure(code="preview_missing", detail=f"original: {', '.join(reading.reasons)}")
+
+
+def _model_preview(platform: Platform, job: Job) -> tuple[npt.NDArray[np.uint8], str] | None:
+    preview = platform.objects.get(job.previews_in, job.model_key) if job.model_key else None
+    try:
+        return (model_pixels(preview), DECODE_PATH) if preview is not None else None
+    except ValueError:
+        return None  # a preview can be made again: the next source decides
+
+
+def _preview_for_people(
+    platform: Platform, job: Job, facts: IngestFacts
+) -> tuple[npt.NDArray[np.uint8], str] | None:
+    preview = platform.objects.get(job.previews_in, job.preview_key) if job.preview_key else None
+    sides = (facts.technical.get("width"), facts.technical.get("height"))
+    if preview is None or not all(sides):
+        return None
+    try:
+        return pixels_for_people(preview, native_sides=(int(sides[0]), int(sides[1]))), DISPLAY_PATH  # type: ignore[arg-type]
+    except ValueError:
+        return None
+
+
+def _scorable(
+    pixels: npt.NDArray[np.uint8],
+    technical: Mapping[str, Any],
+    exif: Mapping[str, Any] | None,
+    *,
+    decode_path: str = DECODE_PATH,
+    earlier: tuple[Result, ...] = (),
+) -> Scorable:
     image = ScorableImage(
-        pixels=_decoded(model_preview),
+        pixels=pixels,
         native=_numbers(technical.get("statistics") or {}),
         facts=_numbers(technical),
     )
-    return Scorable(image=image, technical=technical, exif=exif)
+    return Scorable(image=image, technical=technical, exif=exif, decode_path=decode_path, earlier=earlier)
 
 
-def _from_preview(platform: Platform, job: Job) -> Scorable | None:
-    facts = platform.images.facts(job.key)
-    preview = platform.objects.get(job.previews_in, job.model_key) if job.model_key else None
-    if facts is None or preview is None:
-        return None
-    try:
-        return scorable(preview, technical=facts.technical, exif=facts.exif)
-    except ValueError:
-        return None  # a preview can be made again, the original decides
-
-
-def _from_original(platform: Platform, job: Job, *, receive_count: int) -> Scorable | Outcome:
-    original = platform.objects.get(job.source_bucket, job.source_key, version_id=job.source_version_id)
-    if original is None:
-        if receive_count < _MISSING_TRIES:
-            return Retry(reason="object_missing", delay_s=_MISSING_DELAY_S)
-        where = f"{job.source_bucket}/{job.source_key}"
-        return TerminalFailure(code="object_missing", detail=f"{where} was not there {receive_count} times")
-    reading = platform.reader.read(original)
-    if isinstance(reading, Unreadable):
-        return TerminalFailure(code="preview_missing", detail=f"original: {', '.join(reading.reasons)}")
-    try:
-        return scorable(reading.model, technical=asdict(reading.technical), exif=asdict(reading.exif))
-    except ValueError as error:
-        return TerminalFailure(code="preview_missing", detail=str(error))
+def _earlier(platform: Platform, job: Job) -> tuple[Result, ...]:
+    return tuple(platform.images.results(job.key)) if job.questions is not None else ()
 
 
 def _numbers(stored: Mapping[str, Any]) -> dict[str, float]:
@@ -108,14 +172,3 @@ def _numbers(stored: Mapping[str, Any]) -> dict[str, float]:
         for name, value in stored.items()
         if isinstance(value, int | float | Decimal) and not isinstance(value, bool)
     }
-
-
-def _decoded(png: bytes) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
-    """Return pixels: uint8 [height, width, 3], sRGB."""
-    try:
-        with Image.open(BytesIO(png), formats=("PNG",)) as image:
-            if image.width * image.height > _MAX_PREVIEW_PIXELS:
-                raise ValueError(f"a preview of {image.width}x{image.height} pixels is not one of ours")
-            return np.asarray(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"the model's preview is not a PNG: {error}") from error

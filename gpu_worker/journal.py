@@ -7,7 +7,7 @@ import logging
 from typing import assert_never
 
 from gpu_worker.effects import ReportAttempt
-from gpu_worker.events import BatchFailed, Dependency, DependencyFailed, Event, ReceiveFailed
+from gpu_worker.events import BatchFailed, BatchTooLarge, Dependency, DependencyFailed, Event, ReceiveFailed
 from parjanya_dagster.core.execution.outcome import Completed, Outcome, Retry, Superseded, TerminalFailure
 
 log = logging.getLogger("gpu_worker")
@@ -49,6 +49,8 @@ def log_fault(event: Event) -> None:
         case BatchFailed(error=error, engine_is_sound=is_sound, receipts=receipts):
             facts = {"messages": len(receipts), "engine_is_sound": is_sound, "detail": error}
             log.error("batch_failed", extra=facts)
+        case BatchTooLarge(error=error, receipts=receipts):
+            log.warning("batch_too_large", extra={"messages": len(receipts), "detail": error})
         case _:
             return
 

@@ -42,11 +42,16 @@ class WorkerLimits:
 
     Args:
         max_held: messages held at once, in whatever stage, ≥ 1.
-        max_bytes: decoded pixels held at once.
-        image_bytes: what one image may cost until its size is known: the model's largest grid.
+        max_bytes: decoded pixels, and files being decoded, held at once.
+        image_bytes: what one image may cost until its size is known: a preview and its decoded pixels.
+        original_bytes: what an original whose size nobody wrote down may cost on top of that.
         micro_batch: images per call of the engine, ≥ 1.
+        pixel_budgets: pixels per image that the engine can do with, the usual first, then fewer.
         max_fetching: images being fetched and decoded at once.
-        linger: how long a partly filled micro-batch waits for company.
+        max_originals: originals among those: as many as there are decoders, so that none waits in memory.
+        linger: how long a partly filled micro-batch waits for company while the engine has nothing to do.
+        longest_wait: how long full micro-batches of other buckets may go before an image.
+        place: where this worker runs, for whoever must find a larger machine.
         visibility: the queue's visibility timeout; a lease is renewed every third of it.
         receive_wait_s: long poll, 0..20.
         receive_pause: pause after a receive that brought nothing.
@@ -61,10 +66,15 @@ class WorkerLimits:
 
     max_held: int = 32
     max_bytes: int = 256 * 1024 * 1024
-    image_bytes: int = 2_000_000
+    image_bytes: int = 8_000_000
+    original_bytes: int = 64_000_000
     micro_batch: int = 8
+    pixel_budgets: tuple[int, ...] = ()
     max_fetching: int = 16
+    max_originals: int = 1
     linger: timedelta = timedelta(milliseconds=100)
+    longest_wait: timedelta = timedelta(seconds=10)
+    place: str = "this worker"
     visibility: timedelta = timedelta(seconds=180)
     receive_wait_s: int = 2
     receive_pause: timedelta = timedelta(milliseconds=200)
@@ -75,6 +85,15 @@ class WorkerLimits:
     suspect_from: int = 2
     max_attempts: int = 2
     max_engine_failures: int = 3
+
+    def fewer_pixels(self, budget: int | None) -> int | None:
+        """Return the engine's next smaller pixel budget; None where there is none.
+
+        Args:
+            budget: what had no room; the usual if None.
+        """
+        at = 0 if budget is None else self.pixel_budgets.index(budget)
+        return next(iter(self.pixel_budgets[at + 1 :]), None)
 
     @property
     def receive_from(self) -> int:

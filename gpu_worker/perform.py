@@ -7,7 +7,7 @@ the simulator, so that both run this very code.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import assert_never
+from typing import Final, assert_never
 
 from gpu_worker.effects import (
     DeleteMessages,
@@ -20,6 +20,7 @@ from gpu_worker.effects import (
     ReleaseMessages,
     Settle,
 )
+from gpu_worker.engines.engine import ScorableImage
 from gpu_worker.events import (
     AttemptRecorded,
     AttemptRefused,
@@ -30,15 +31,16 @@ from gpu_worker.events import (
     Fetched,
     LeasesExtended,
     MessagesReceived,
+    OriginalNeeded,
     ReceiveFailed,
     RowsRead,
     Settled,
 )
-from gpu_worker.fetch import Scorable, fetch
+from gpu_worker.fetch import Scorable, from_original, from_previews
 from gpu_worker.settle import record_attempt, settle
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.core.errors import EdgeError
-from parjanya_dagster.core.execution.outcome import Outcome
+from parjanya_dagster.core.execution.outcome import Outcome, Retry
 from parjanya_dagster.core.truth.row import ImageRow
 
 Threaded = (
@@ -55,12 +57,15 @@ Threaded = (
 Launch = Callable[[Threaded, Callable[[], None]], None]
 """Takes an effect and what performs it, and runs that, now or soon."""
 
+_NO_MEMORY: Final = Retry(reason="host_out_of_memory", delay_s=30)
+
 
 class Performer:
     """What performs effects, and the decoded images that wait for the engine.
 
     Args:
         scored_by: what heads and results are signed with.
+        bucket_of: the engine's word on what an image's pass costs.
         launch: runs each effect.
         feed: takes events, from wherever effects run.
         is_held: whether the machine still holds a receipt.
@@ -72,6 +77,7 @@ class Performer:
         platform: Platform,
         *,
         scored_by: str,
+        bucket_of: Callable[[ScorableImage], str],
         launch: Launch,
         feed: Callable[[Event], None],
         is_held: Callable[[str], bool],
@@ -80,6 +86,7 @@ class Performer:
         self.images: dict[str, Scorable] = {}
         self._platform = platform
         self._scored_by = scored_by
+        self._bucket_of = bucket_of
         self._feed = feed
         self._is_held = is_held
         self._on_defect = on_defect
@@ -142,19 +149,35 @@ class Performer:
 
     def _fetch(self, effect: Fetch) -> None:
         try:
-            fetched = fetch(self._platform, effect.job, receive_count=effect.receive_count)
+            fetched = self._fetched(effect)
         except EdgeError as error:
             self._feed(
                 DependencyFailed(dependency=Dependency.OBJECTS, receipts=(effect.receipt,), detail=str(error))
             )
             return
+        if fetched is None:
+            self._feed(OriginalNeeded(receipt=effect.receipt))
+            return
         if not isinstance(fetched, Scorable):
             self._feed(FetchConcluded(receipt=effect.receipt, outcome=fetched))
             return
         self.images[effect.receipt] = fetched
-        self._feed(Fetched(receipt=effect.receipt, size_bytes=fetched.image.pixels.nbytes))
+        size_bytes, bucket = fetched.image.pixels.nbytes, self._bucket_of(fetched.image)
+        self._feed(Fetched(receipt=effect.receipt, size_bytes=size_bytes, bucket=bucket))
         if not self._is_held(effect.receipt):
             self._drop((effect.receipt,))
+
+    def _fetched(self, effect: Fetch) -> Scorable | Outcome | None:
+        """Return the image, what takes its place, or None where only its original can tell.
+
+        This process' own memory running out is nobody's fault, and over once other images have gone.
+        """
+        try:
+            if effect.from_original:
+                return from_original(self._platform, effect.job, receive_count=effect.receive_count)
+            return from_previews(self._platform, effect.job)
+        except MemoryError:
+            return _NO_MEMORY
 
     def _record_attempt(self, effect: RecordAttempt) -> None:
         try:

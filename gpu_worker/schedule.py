@@ -1,7 +1,7 @@
 """What the worker does next: leases, fetches, micro-batches and receives, each within its limits.
 
-Buckets by grid and the decode pool of the GPU pipeline grow here: nothing else of the machine knows how
-work is chosen.
+Nothing else of the machine knows how work is chosen. Images of one bucket, which is one grid, share a
+micro-batch: the engine then neither pads nor meets a shape that it has not met before.
 """
 
 from gpu_worker.effects import ExtendLeases, Fetch, Receive, RecordAttempt
@@ -39,33 +39,74 @@ def with_next_work(turn: Turn) -> None:
 
 
 def _start_fetches(turn: Turn) -> None:
+    """Start fetches while there are threads and bytes for them; originals wait for their decoder here.
+
+    An original's bytes lie in memory until a decoder took them. So they are fetched only when one is free,
+    and previews may overtake them.
+    """
     fetching = _in(turn, Stage.FETCHING)
-    expected = turn.limits.image_bytes
-    reserved = sum(held.size_bytes for held in turn.held.values()) + expected * len(fetching)
-    free = turn.limits.max_fetching - len(fetching)
-    for held in _in(turn, Stage.QUEUED)[:free]:
-        if reserved and reserved + expected > turn.limits.max_bytes:
+    threads = turn.limits.max_fetching - len(fetching)
+    decoders = turn.limits.max_originals - sum(held.needs_original for held in fetching)
+    reserved = sum(held.size_bytes for held in turn.held.values())
+    for held in _in(turn, Stage.QUEUED):
+        expected = _bytes_to_fetch(turn, held)
+        if not threads or (reserved and reserved + expected > turn.limits.max_bytes):
             return
+        if held.needs_original and not decoders:
+            continue
+        threads -= 1
+        decoders -= held.needs_original
         reserved += expected
-        turn.move(held.receipt, Stage.FETCHING)
-        turn.do(Fetch(receipt=held.receipt, job=held.job, receive_count=held.receive_count))
+        turn.move(held.receipt, Stage.FETCHING, size_bytes=expected)
+        turn.do(
+            Fetch(
+                receipt=held.receipt,
+                job=held.job,
+                receive_count=held.receive_count,
+                from_original=held.needs_original,
+            )
+        )
+
+
+def _bytes_to_fetch(turn: Turn, held: Held) -> int:
+    """Return what fetching an image may take of this process' memory; its decoder has limits of its own."""
+    if not held.needs_original:
+        return turn.limits.image_bytes
+    original = held.row.original if held.row else None
+    size = original.size_bytes if original else None
+    return turn.limits.image_bytes + (turn.limits.original_bytes if size is None else size)
 
 
 def _start_scoring(turn: Turn) -> None:
-    """Hand the engine one micro-batch; a suspect goes alone, once its attempt stands in the head."""
-    ready = _in(turn, Stage.READY)
+    """Hand the engine one micro-batch of one bucket, or one suspect once its attempt stands in the head.
+
+    Full micro-batches go first, the one with the oldest image before others; but no image is overtaken by
+    later ones for longer than `longest_wait`, and none waits longer than `linger` for an idle engine.
+    """
+    ready = sorted(_in(turn, Stage.READY), key=lambda held: held.since)
     if not ready or any(held.stage in _WITH_THE_ENGINE for held in turn.held.values()):
         return
-    oldest = ready[0]
-    if oldest.is_suspect and oldest.row is not None:
+    batches = _micro_batches(turn, ready)
+    oldest, waited = ready[0], turn.now - ready[0].since
+    full = next((b for b in batches.values() if len(b) == turn.micro_batch_of(b[0].bucket)), None)
+    if full is not None and waited < turn.limits.longest_wait:
+        turn.score(tuple(held.receipt for held in full))
+    elif oldest.is_suspect and oldest.row is not None:
         turn.move(oldest.receipt, Stage.RECORDING)
         turn.do(RecordAttempt(receipt=oldest.receipt, job=oldest.job, row=oldest.row))
-        return
-    batch = [held for held in ready if not held.is_suspect][: turn.limits.micro_batch]
-    is_company_coming = any(held.stage in _ON_THE_WAY for held in turn.held.values())
-    has_waited = turn.now - oldest.since >= turn.limits.linger
-    if len(batch) == turn.limits.micro_batch or has_waited or not is_company_coming:
-        turn.score(tuple(held.receipt for held in batch))
+    elif waited >= turn.limits.linger or not any(h.stage in _ON_THE_WAY for h in turn.held.values()):
+        turn.score(tuple(held.receipt for held in batches[oldest.bucket]))
+
+
+def _micro_batches(turn: Turn, ready: list[Held]) -> dict[str, list[Held]]:
+    """Return the next micro-batch of each bucket, oldest images first; suspects are in none."""
+    batches: dict[str, list[Held]] = {}
+    for held in ready:
+        if not held.is_suspect:
+            batch = batches.setdefault(held.bucket, [])
+            if len(batch) < turn.micro_batch_of(held.bucket):
+                batch.append(held)
+    return batches
 
 
 def _start_receive(turn: Turn) -> None:

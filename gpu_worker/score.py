@@ -10,9 +10,16 @@ from functools import cache
 import numpy as np
 
 from gpu_worker.effects import Candidate
-from gpu_worker.engines.engine import Engine, EngineOptions, ScorableImage, engine_named
-from gpu_worker.events import BatchFailed, BatchScored, Dependency, DependencyFailed
+from gpu_worker.engines.engine import (
+    Engine,
+    EngineOptions,
+    EngineOutOfMemoryError,
+    ScorableImage,
+    engine_named,
+)
+from gpu_worker.events import BatchFailed, BatchScored, BatchTooLarge, Dependency, DependencyFailed
 from gpu_worker.fetch import Scorable
+from gpu_worker.interview import Interview
 from gpu_worker.prompts.pack import PromptPack, shipped_pack
 from gpu_worker.settings import load_worker_settings
 from parjanya_dagster.control.platform import Platform
@@ -21,10 +28,10 @@ from parjanya_dagster.core.errors import ConfigError, EdgeError, InvalidRequestE
 from parjanya_dagster.core.execution.outcome import Completed, Outcome
 from parjanya_dagster.core.policy.decide import CompiledPolicy
 from parjanya_dagster.core.policy.facts import facts_of
-from parjanya_dagster.core.truth.answers import Answer, Answers, InvalidAnswerError
+from parjanya_dagster.core.truth.answers import Answer, Answers
 from parjanya_dagster.core.truth.identity import new_image_id
 from parjanya_dagster.core.truth.result import Result
-from parjanya_dagster.core.truth.row import Decision, ImageRow
+from parjanya_dagster.core.truth.row import Decision
 from parjanya_dagster.settings import load_settings
 
 _PROBE_PX = 256
@@ -32,10 +39,15 @@ _PROBE_PX = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scorer:
-    """An engine and the questions it is asked."""
+    """An engine and the questions it is asked.
+
+    Args:
+        micro_batches: images per pass, by bucket, where the engine turned out to have no room for more.
+    """
 
     engine: Engine
     pack: PromptPack
+    micro_batches: dict[str, int] = field(default_factory=dict)
 
     def answers_probe(self) -> bool:
         """Whether the engine answers about a plain image: then a batch that failed is itself to blame."""
@@ -78,6 +90,11 @@ def warm_engine(name: str, options: EngineOptions) -> Engine:
     return engine_named(name, options)
 
 
+@cache
+def _warm_scorer(name: str, options: EngineOptions, pack_id: str) -> Scorer:
+    return Scorer(engine=warm_engine(name, options), pack=shipped_pack(pack_id))
+
+
 def warm_scorer(
     engine_name: str | None = None, *, pack_id: str | None = None, options: EngineOptions | None = None
 ) -> Scorer:
@@ -92,17 +109,29 @@ def warm_scorer(
         ConfigError: settings are invalid, or there is no such engine or pack.
     """
     own = load_worker_settings()
-    engine = warm_engine(engine_name or load_settings().engine, options or own.engine_options)
-    return Scorer(engine=engine, pack=shipped_pack(pack_id or own.pack))
+    name = engine_name or load_settings().engine
+    return _warm_scorer(name, options or own.engine_options, pack_id or own.pack)
 
 
-def judge(scorer: Scorer, policy: CompiledPolicy, subjects: Sequence[Subject]) -> list[Judged]:
+def judge(
+    scorer: Scorer,
+    policy: CompiledPolicy,
+    subjects: Sequence[Subject],
+    *,
+    pixel_budget: int | None = None,
+) -> list[Judged]:
     """Return answers and decisions, in the order of `subjects`.
+
+    Args:
+        pixel_budget: of the engine's; the usual if None.
 
     Raises:
         Exception: whatever the engine raises.
     """
-    answers = _answers(scorer, subjects)
+    interview = Interview(engine=scorer.engine, pack=scorer.pack, pixel_budget=pixel_budget)
+    answers = interview.whole_answers(
+        [subject.scorable for subject in subjects], [subject.carried for subject in subjects]
+    )
     facts = [
         facts_of(
             tenant=subject.tenant_id,
@@ -110,31 +139,12 @@ def judge(scorer: Scorer, policy: CompiledPolicy, subjects: Sequence[Subject]) -
             answers=answered.to_document(),
             technical=subject.scorable.technical,
             exif=subject.scorable.exif,
+            fingerprint=answered.fingerprint,
         )
         for subject, answered in zip(subjects, answers, strict=True)
     ]
     decisions = policy.decide_many(facts)
     return [Judged(answers=a, decision=d) for a, d in zip(answers, decisions, strict=True)]
-
-
-def carried_over(row: ImageRow, earlier: Sequence[Result], scorer: Scorer) -> dict[str, Answer]:
-    """Return the answers that a partial replay keeps; none unless this engine and pack would give them.
-
-    Args:
-        earlier: results of the row's image.
-    """
-    if row.questions is None:
-        return {}
-    fingerprint = scorer.engine.fingerprint(scorer.pack)
-    source = next((each for each in earlier if each.result_id == row.result_id), None)
-    if source is None or source.fingerprint != fingerprint:
-        return {}
-    try:
-        known = Answers.from_document(source.answers, fingerprint=fingerprint).by_question
-    except InvalidAnswerError:
-        return {}  # what cannot be read is asked again
-    kept = {question.id for question in scorer.pack.questions} - set(row.questions)
-    return {question: answer for question, answer in known.items() if question in kept}
 
 
 def score_batch(
@@ -145,22 +155,31 @@ def score_batch(
     images: Sequence[Scorable],
     *,
     scored_by: str,
-) -> BatchScored | BatchFailed | DependencyFailed:
+    pixel_budget: int | None = None,
+) -> BatchScored | BatchFailed | BatchTooLarge | DependencyFailed:
     """Score and judge a micro-batch under the policy in force; return what came of it.
 
     Args:
         images: those of `batch`, in its order.
+        pixel_budget: of the engine's; the usual if None.
     """
     receipts = tuple(candidate.receipt for candidate in batch)
     try:
         in_force = _policy_for(scorer, policy)
     except (EdgeError, ConfigError, InvalidRequestError) as error:
         return DependencyFailed(dependency=Dependency.POLICY, receipts=receipts, detail=str(error))
-    subjects = [_subject(scorer, candidate, image) for candidate, image in zip(batch, images, strict=True)]
+    interview = Interview(engine=scorer.engine, pack=scorer.pack, pixel_budget=pixel_budget)
+    subjects = [_subject(interview, each, image) for each, image in zip(batch, images, strict=True)]
+    failure: BatchFailed | BatchTooLarge | None = None
     try:
-        judged = judge(scorer, in_force, subjects)
+        judged = judge(scorer, in_force, subjects, pixel_budget=pixel_budget)
+    except (EngineOutOfMemoryError, MemoryError) as error:
+        failure = BatchTooLarge(receipts=receipts, error=repr(error)[:200])
     except Exception as error:  # noqa: BLE001 -- an engine may raise anything, about any image
-        return BatchFailed(receipts=receipts, error=repr(error)[:200], engine_is_sound=scorer.answers_probe())
+        failure = BatchFailed(receipts=receipts, error=repr(error)[:200], engine_is_sound=True)
+    if failure is not None:
+        # Only here, since an exception keeps alive what its frames hold: the memory of the failed pass.
+        return failure if scorer.answers_probe() else _broken(failure)
     outcomes: dict[str, Outcome] = {
         candidate.receipt: Completed(result=_result(platform, scorer, candidate, each, scored_by))
         for candidate, each in zip(batch, judged, strict=True)
@@ -168,41 +187,16 @@ def score_batch(
     return BatchScored(outcomes=outcomes)
 
 
-def _answers(scorer: Scorer, subjects: Sequence[Subject]) -> list[Answers]:
-    """Return whole answers in the order of `subjects`; images that lack the same questions go together."""
-    groups: dict[frozenset[str], list[int]] = {}
-    for at, subject in enumerate(subjects):
-        groups.setdefault(frozenset(subject.carried), []).append(at)
-    whole: dict[int, Answers] = {}
-    for carried, members in groups.items():
-        asked = scorer.pack.without(carried)
-        images = [subjects[at].scorable.image for at in members]
-        if asked.questions:
-            new = scorer.engine.answer(images, asked)
-        else:
-            new = [Answers.of(fingerprint=scorer.engine.fingerprint(asked)) for _ in members]
-        for at, each in zip(members, new, strict=True):
-            whole[at] = _joined(scorer, subjects[at], each)
-    return [whole[at] for at in range(len(subjects))]
+def _broken(failure: BatchFailed | BatchTooLarge) -> BatchFailed:
+    return BatchFailed(receipts=failure.receipts, error=failure.error, engine_is_sound=False)
 
 
-def _joined(scorer: Scorer, subject: Subject, new: Answers) -> Answers:
-    """Return carried and new answers in the pack's order; all new where they cannot be compared."""
-    if not subject.carried:
-        return new
-    if new.fingerprint != scorer.engine.fingerprint(scorer.pack):
-        # e.g. fewer pixels than usual, for want of memory
-        return scorer.engine.answer([subject.scorable.image], scorer.pack)[0]
-    known = {**subject.carried, **new.by_question}
-    return Answers.of(*(known[each.id] for each in scorer.pack.questions), fingerprint=new.fingerprint)
-
-
-def _subject(scorer: Scorer, candidate: Candidate, image: Scorable) -> Subject:
+def _subject(interview: Interview, candidate: Candidate, image: Scorable) -> Subject:
     return Subject(
         tenant_id=candidate.job.tenant_id,
         priority=candidate.row.priority,
         scorable=image,
-        carried=carried_over(candidate.row, image.earlier, scorer),
+        carried=interview.carried_over(candidate.row, image),
     )
 
 
@@ -211,6 +205,9 @@ def _policy_for(scorer: Scorer, policy: PolicyInForce) -> CompiledPolicy:
     asked, wanted = scorer.pack.id, in_force.policy.prompt_pack
     if asked != wanted:
         raise ConfigError(f"policy {in_force.policy.version} judges answers to '{wanted}', not to '{asked}'")
+    if calibration := in_force.policy.calibration:
+        fingerprint = scorer.engine.fingerprint(scorer.pack)
+        calibration.require(pack_hash=scorer.pack.content_hash, fingerprint=fingerprint)
     return in_force
 
 

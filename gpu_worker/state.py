@@ -18,7 +18,10 @@ class Held:
         since: when it entered its stage.
         leased_at: when its lease was last renewed.
         row: the head as last read; None until it was.
-        size_bytes: of its decoded pixels; 0 until they are there.
+        size_bytes: of its decoded pixels, or what is reserved for them while it is fetched.
+        needs_original: its previews turned out to be of no use.
+        bucket: what its pass costs; empty until it is decoded.
+        pixel_budget: what it is scored with for want of memory; None is the usual.
         is_suspect: it may be what breaks the engine, so it is scored alone.
         has_recorded_attempt: this process wrote an attempt to its head.
     """
@@ -31,6 +34,9 @@ class Held:
     leased_at: datetime
     row: ImageRow | None = None
     size_bytes: int = 0
+    needs_original: bool = False
+    bucket: str = ""
+    pixel_budget: int | None = None
     is_suspect: bool = False
     has_recorded_attempt: bool = False
 
@@ -53,6 +59,7 @@ class State:
         receive_after: no receive before this time.
         idle_since: since when nothing is held; None while something is.
         backoffs: what fails; a dependency leaves when it works again.
+        micro_batches: images per pass, by bucket, where the engine had no room for more.
         stop_reason: why it receives no more; None while it does.
         is_exiting: the process was told to end.
     """
@@ -63,6 +70,7 @@ class State:
     receive_after: datetime | None = None
     idle_since: datetime | None = None
     backoffs: Mapping[Dependency, Backoff] = field(default_factory=dict)
+    micro_batches: Mapping[str, int] = field(default_factory=dict)
     stop_reason: str | None = None
     is_exiting: bool = False
 

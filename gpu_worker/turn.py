@@ -41,6 +41,7 @@ class Turn:
         self.is_receiving = state.is_receiving
         self.receive_after = state.receive_after
         self.backoffs = dict(state.backoffs)
+        self.micro_batches = dict(state.micro_batches)
         self.stop_reason = state.stop_reason
         self.rows_to_read: dict[str, ImageKey] = {}
         self._state = state
@@ -61,6 +62,7 @@ class Turn:
             receive_after=self.receive_after,
             idle_since=idle_since,
             backoffs=self.backoffs,
+            micro_batches=self.micro_batches,
             stop_reason=self.stop_reason,
             is_exiting=self._is_exiting,
         )
@@ -90,18 +92,26 @@ class Turn:
         """Let a held message enter a stage."""
         self.held[receipt] = replace(self.held[receipt], stage=stage, since=self.now, **changes)
 
+    def micro_batch_of(self, bucket: str) -> int:
+        """Return how many images of a bucket the engine is given at once."""
+        return self.micro_batches.get(bucket, self.limits.micro_batch)
+
     def renew(self, receipt: str) -> None:
         """Note that a lease was renewed."""
         if receipt in self.held:
             self.held[receipt] = replace(self.held[receipt], leased_at=self.now)
 
-    def score(self, receipts: tuple[str, ...]) -> None:
-        """Let held images be scored together."""
+    def score(self, receipts: tuple[str, ...], *, pixel_budget: int | None = None) -> None:
+        """Let held images be scored together.
+
+        Args:
+            pixel_budget: of the engine's; the usual if None.
+        """
         for receipt in receipts:
-            self.move(receipt, Stage.SCORING)
+            self.move(receipt, Stage.SCORING, pixel_budget=pixel_budget)
         held = [self.held[receipt] for receipt in receipts]
         batch = [Candidate(receipt=each.receipt, job=each.job, row=each.row) for each in held if each.row]
-        self.do(Score(batch=tuple(batch)))
+        self.do(Score(batch=tuple(batch), pixel_budget=pixel_budget))
 
     def settle(self, outcomes: Mapping[str, Outcome]) -> None:
         """Let outcomes of held messages, whose rows were read, become durable."""

@@ -16,6 +16,7 @@ from gpu_worker.events import (
     AttemptRefused,
     BatchFailed,
     BatchScored,
+    BatchTooLarge,
     Dependency,
     DependencyFailed,
     Event,
@@ -24,6 +25,7 @@ from gpu_worker.events import (
     Interrupted,
     LeasesExtended,
     MessagesReceived,
+    OriginalNeeded,
     ReceiveFailed,
     RowsRead,
     Settled,
@@ -42,6 +44,7 @@ from parjanya_dagster.core.truth.row import ImageRow
 
 _IN_HAND = frozenset({Stage.RECORDING, Stage.SCORING, Stage.SETTLING})
 """Stages that a stop lets finish; a message in any other is returned."""
+_MOVE = "`parjanya replay --fleet NAME` sends it to a fleet of larger machines"
 
 
 def advance(state: State, event: Event, now: datetime) -> tuple[State, tuple[Effect, ...]]:
@@ -61,12 +64,14 @@ def _take(turn: Turn, event: Event) -> None:  # noqa: C901, PLR0912 -- one arm p
             turn.recover(Dependency.ROWS)
             for receipt, row in event.rows.items():
                 _take_row(turn, receipt, row)
-        case Fetched() | FetchConcluded():
+        case Fetched() | OriginalNeeded() | FetchConcluded():
             _take_fetch(turn, event)
         case AttemptRecorded() | AttemptRefused():
             _take_attempt(turn, event)
         case BatchScored() | BatchFailed():
             _take_batch(turn, event)
+        case BatchTooLarge():
+            _step_down(turn, event)
         case Settled():
             turn.recover(Dependency.ROWS)
             for receipt, outcome in event.outcomes.items():
@@ -131,14 +136,19 @@ def _take_row(turn: Turn, receipt: str, row: ImageRow | None) -> None:
         turn.move(receipt, Stage.QUEUED, row=row, is_suspect=is_suspect)
 
 
-def _take_fetch(turn: Turn, event: Fetched | FetchConcluded) -> None:
+def _take_fetch(turn: Turn, event: Fetched | OriginalNeeded | FetchConcluded) -> None:
     turn.recover(Dependency.OBJECTS)
     if turn.at(event.receipt, Stage.FETCHING) is None:
         return
-    if isinstance(event, Fetched):
-        turn.move(event.receipt, Stage.READY, size_bytes=event.size_bytes)
-    else:
-        turn.settle({event.receipt: event.outcome})
+    match event:
+        case Fetched():
+            turn.move(event.receipt, Stage.READY, size_bytes=event.size_bytes, bucket=event.bucket)
+        case OriginalNeeded():
+            turn.move(event.receipt, Stage.QUEUED, size_bytes=0, needs_original=True)
+        case FetchConcluded():
+            turn.settle({event.receipt: event.outcome})
+        case _:
+            assert_never(event)
 
 
 def _take_attempt(turn: Turn, event: AttemptRecorded | AttemptRefused) -> None:
@@ -178,6 +188,30 @@ def _take_batch(turn: Turn, event: BatchScored | BatchFailed) -> None:
             turn.move(receipt, Stage.READY, is_suspect=True)
 
 
+def _step_down(turn: Turn, event: BatchTooLarge) -> None:
+    """Walk one step down the ladder of memory: fewer images at once, fewer pixels, no more.
+
+    Fewer images change nothing but time, so they are remembered for the bucket as long as the engine lives:
+    its memory does not grow, and every attempt to find out would cost a pass. Fewer pixels change answers,
+    so every image gets its own attempt at the usual ones. Nobody is blamed on the way: no attempt counts.
+    """
+    turn.recover(Dependency.ENGINE)
+    receipts = [receipt for receipt in event.receipts if turn.at(receipt, Stage.SCORING)]
+    for receipt in receipts:
+        held = turn.held[receipt]
+        fewer = turn.limits.fewer_pixels(held.pixel_budget)
+        if len(event.receipts) == 1 and fewer is None:
+            detail = f"one image alone is too large for {turn.limits.place}: {event.error}; {_MOVE}"
+            turn.settle({receipt: TerminalFailure(code="oom", detail=detail)})
+        elif turn.stop_reason is not None:
+            _return(turn, held, Retry(reason="stopped", delay_s=0))
+        elif len(event.receipts) == 1:
+            turn.score((receipt,), pixel_budget=fewer)
+        else:
+            turn.micro_batches[held.bucket] = len(event.receipts) // 2
+            turn.move(receipt, Stage.READY)
+
+
 def _take_leases(turn: Turn, event: LeasesExtended) -> None:
     turn.recover(Dependency.QUEUE)
     for receipt in event.held:
@@ -195,12 +229,8 @@ def _take_failure(turn: Turn, event: DependencyFailed) -> None:
     outcome = turn.retry_after(event.dependency)
     for receipt in event.receipts:
         held = turn.held.get(receipt)
-        if held is None:
-            continue
-        if held.has_recorded_attempt and held.stage is Stage.SCORING:
-            turn.settle({receipt: outcome})
-        else:
-            turn.conclude(receipt, outcome)
+        if held is not None:
+            _return(turn, held, outcome)
 
 
 def _stop(turn: Turn, reason: str) -> None:
@@ -218,7 +248,12 @@ def _interrupt(turn: Turn) -> None:
     _stop(turn, "interrupted")
     outcome = Retry(reason="interrupted", delay_s=0)
     for held in [each for each in turn.held.values() if each.stage is Stage.SCORING]:
-        if held.has_recorded_attempt:
-            turn.settle({held.receipt: outcome})
-        else:
-            turn.conclude(held.receipt, outcome)
+        _return(turn, held, outcome)
+
+
+def _return(turn: Turn, held: Held, outcome: Retry) -> None:
+    """Return a message; if an attempt was recorded for the scoring it was in, that is taken back first."""
+    if held.has_recorded_attempt and held.stage is Stage.SCORING:
+        turn.settle({held.receipt: outcome})
+    else:
+        turn.conclude(held.receipt, outcome)

@@ -18,6 +18,19 @@ class Readable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadAtGrid:
+    """An image that was decoded for a model alone.
+
+    Args:
+        model: its encoded preview at the model's grid.
+        is_scaled: decoded below native size, so that pixels differ a little from those of `Readable`.
+    """
+
+    model: bytes
+    is_scaled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
     """An image that is rejected before scoring, why, and what is known of it all the same."""
 
@@ -31,4 +44,8 @@ class ImageReader(Protocol):
 
     def read(self, data: bytes) -> Readable | Unreadable:
         """Decode once, at native size; never raises for what the bytes contain."""
+        ...
+
+    def read_at_grid(self, data: bytes) -> ReadAtGrid | Unreadable:
+        """Decode no more than the model's grid needs; never raises for what the bytes contain."""
         ...

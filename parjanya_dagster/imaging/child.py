@@ -1,7 +1,8 @@
 """The process that touches hostile bytes: reads files from a pipe, answers with readings.
 
 It has no credentials in its environment, little memory, no files to write and a parent that kills it when it
-takes too long. A message is an 8-byte length and the file; the answer is `reading.to_wire`.
+takes too long. A message is a letter that says what for, an 8-byte length and the file; the answer is
+`reading.to_wire`.
 """
 
 import os
@@ -11,9 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from parjanya_dagster.core.truth.technical import TechnicalLimits, TechnicalReason
-from parjanya_dagster.imaging.decode import decode
+from parjanya_dagster.imaging.decode import decode, decode_at_grid
 from parjanya_dagster.imaging.reading import Rejected, to_wire
-from parjanya_dagster.imaging.worker_process import EXIT_OUT_OF_MEMORY, LENGTH_BYTES, READY
+from parjanya_dagster.imaging.worker_process import EXIT_OUT_OF_MEMORY, FOR_A_MODEL, LENGTH_BYTES, READY
 
 
 def main(arguments: list[str]) -> int:
@@ -37,8 +38,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve(requests: BinaryIO, answers: int, limits: TechnicalLimits) -> None:
-    while prefix := requests.read(LENGTH_BYTES):
-        reading = decode(requests.read(int.from_bytes(prefix)), limits)
+    while read_for := requests.read(1):
+        data = requests.read(int.from_bytes(requests.read(LENGTH_BYTES)))
+        reading = decode_at_grid(data, limits) if read_for == FOR_A_MODEL else decode(data, limits)
         _write(answers, to_wire(reading))
         if isinstance(reading, Rejected) and TechnicalReason.DECODER_OUT_OF_MEMORY in reading.reasons:
             raise MemoryError  # what a failed allocation left behind is unknown: start afresh

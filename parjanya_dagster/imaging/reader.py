@@ -1,8 +1,8 @@
-"""The edge behind the `ImageReader` port: the decoder's readings as ingestion takes them."""
+"""The edge behind the `ImageReader` port: the decoder's readings as ingestion and workers take them."""
 
-from parjanya_dagster.core.reading import Readable, Unreadable
+from parjanya_dagster.core.reading import Readable, ReadAtGrid, Unreadable
 from parjanya_dagster.imaging.decoder import Decoder
-from parjanya_dagster.imaging.reading import Ingested
+from parjanya_dagster.imaging.reading import AtGrid, Ingested, Rejected
 
 
 class ChildProcessReader:
@@ -21,5 +21,16 @@ class ChildProcessReader:
                 display=reading.preview.content,
                 model=reading.model_grid.content,
             )
-        reasons = tuple(reason.value for reason in reading.reasons)
-        return Unreadable(reasons=reasons, technical=reading.facts, exif=reading.exif)
+        return _unreadable(reading)
+
+    def read_at_grid(self, data: bytes) -> ReadAtGrid | Unreadable:
+        """See `ImageReader`."""
+        reading = self._decoder.read_at_grid(data)
+        if isinstance(reading, AtGrid):
+            return ReadAtGrid(model=reading.model_grid.content, is_scaled=reading.is_scaled)
+        return _unreadable(reading)
+
+
+def _unreadable(reading: Rejected) -> Unreadable:
+    reasons = tuple(reason.value for reason in reading.reasons)
+    return Unreadable(reasons=reasons, technical=reading.facts, exif=reading.exif)

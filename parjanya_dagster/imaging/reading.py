@@ -48,8 +48,24 @@ class Rejected:
     reasons: tuple[TechnicalReason, ...]
 
 
-def to_wire(reading: Ingested | Rejected) -> list[bytes]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtGrid:
+    """A picture decoded for a model alone.
+
+    Args:
+        model_grid: an uncompressed PNG at the model's own size.
+        is_scaled: decoded below native size.
+    """
+
+    model_grid: Preview
+    is_scaled: bool
+
+
+def to_wire(reading: Ingested | AtGrid | Rejected) -> list[bytes]:
     """Return the parts of one message: lengths, a JSON head, then the previews' bytes."""
+    if isinstance(reading, AtGrid):
+        grid = reading.model_grid
+        return _message({"grid": [grid.width, grid.height], "is_scaled": reading.is_scaled}, [grid.content])
     head: dict[str, Any] = {"facts": asdict(reading.facts), "exif": asdict(reading.exif)}
     contents: list[bytes] = []
     match reading:
@@ -61,6 +77,10 @@ def to_wire(reading: Ingested | Rejected) -> list[bytes]:
             ]
         case Rejected():
             head["reasons"] = list(reading.reasons)
+    return _message(head, contents)
+
+
+def _message(head: dict[str, Any], contents: list[bytes]) -> list[bytes]:
     document = json.dumps(head, allow_nan=False).encode()
     return [_LENGTHS.pack(len(document), sum(map(len, contents))), document, *contents]
 
@@ -80,7 +100,7 @@ def wire_lengths(prefix: bytes) -> tuple[int, int]:
 WIRE_PREFIX_BYTES = _LENGTHS.size
 
 
-def from_wire(head: bytes, body: bytes) -> Ingested | Rejected:
+def from_wire(head: bytes, body: bytes) -> Ingested | AtGrid | Rejected:
     """Return the reading of one message.
 
     Raises:
@@ -88,6 +108,10 @@ def from_wire(head: bytes, body: bytes) -> Ingested | Rejected:
     """
     try:
         document = json.loads(head)
+        if "grid" in document:
+            return AtGrid(
+                model_grid=_preview(body, *document["grid"]), is_scaled=document["is_scaled"] is True
+            )
         facts, exif = _facts(document["facts"]), Exif(**document["exif"])
         if "reasons" in document:
             reasons = tuple(TechnicalReason(code) for code in document["reasons"])

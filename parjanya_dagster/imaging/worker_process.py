@@ -17,11 +17,21 @@ from pathlib import Path
 
 from parjanya_dagster.core.errors import ConfigError
 from parjanya_dagster.core.truth.technical import TechnicalLimits, TechnicalReason
-from parjanya_dagster.imaging.reading import WIRE_PREFIX_BYTES, Ingested, Rejected, from_wire, wire_lengths
+from parjanya_dagster.imaging.reading import (
+    WIRE_PREFIX_BYTES,
+    AtGrid,
+    Ingested,
+    Rejected,
+    from_wire,
+    wire_lengths,
+)
 
 READY = b"ready\n"
 EXIT_OUT_OF_MEMORY = 112
 LENGTH_BYTES = 8
+FOR_EVERYTHING = b"e"
+FOR_A_MODEL = b"m"
+"""What a file is read for, before its length."""
 
 _START_TIMEOUT_S = 120.0
 _END_TIMEOUT_S = 5.0
@@ -105,24 +115,33 @@ class WorkerProcess:
         _, found, rest = status.partition("VmHWM:")
         return int(rest.split()[0]) / 1024 if found else None
 
-    def exchange(self, data: bytes, *, timeout_s: float) -> Ingested | Rejected:
+    def exchange(
+        self, data: bytes, *, timeout_s: float, read_for: bytes = FOR_EVERYTHING
+    ) -> Ingested | AtGrid | Rejected:
         """Return the child's reading of a file.
+
+        Args:
+            read_for: `FOR_EVERYTHING` is answered by `Ingested`, `FOR_A_MODEL` by `AtGrid`.
 
         Raises:
             ExchangeError: it crashed, ran out of memory or time, or answered nonsense; it is gone then.
         """
         deadline = time.monotonic() + timeout_s
         try:
-            self._send(len(data).to_bytes(LENGTH_BYTES), deadline)
+            self._send(read_for + len(data).to_bytes(LENGTH_BYTES), deadline)
             self._send(data, deadline)
             head_bytes, body_bytes = wire_lengths(self._receive(WIRE_PREFIX_BYTES, deadline))
-            return from_wire(self._receive(head_bytes, deadline), self._receive(body_bytes, deadline))
+            reading = from_wire(self._receive(head_bytes, deadline), self._receive(body_bytes, deadline))
         except ExchangeError:
             self.end()
             raise
         except (OSError, ValueError) as error:
             self.end()
             raise ExchangeError(TechnicalReason.DECODER_CRASHED) from error
+        if not isinstance(reading, Rejected | (AtGrid if read_for == FOR_A_MODEL else Ingested)):
+            self.end()
+            raise ExchangeError(TechnicalReason.DECODER_CRASHED)
+        return reading
 
     def end(self) -> None:
         """Kill the child and reap it; harmless when it has ended already."""

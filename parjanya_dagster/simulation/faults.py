@@ -75,6 +75,8 @@ class Fault(StrEnum):
     ENGINE_RAISED = "engine_raised"
     ENGINE_RAISED_IN_COMPANY = "engine_raised_in_company"
     ENGINE_KILLED = "engine_killed"
+    ENGINE_OUT_OF_MEMORY = "engine_out_of_memory"
+    IMAGE_TOO_LARGE = "image_too_large"
 
 
 _RATES: Final[Mapping[Fault, float]] = {
@@ -93,6 +95,7 @@ _RATES: Final[Mapping[Fault, float]] = {
     **dict.fromkeys((Fault.UPLOAD_NEVER_CAME, Fault.UPLOAD_CAME_LATE, Fault.UNREADABLE_IMAGE), 0.06),
     Fault.DECODER_KILLED: 0.04,
     **dict.fromkeys((Fault.ENGINE_RAISED, Fault.ENGINE_RAISED_IN_COMPANY, Fault.ENGINE_KILLED), 0.05),
+    **dict.fromkeys((Fault.ENGINE_OUT_OF_MEMORY, Fault.IMAGE_TOO_LARGE), 0.04),
 }
 """How likely each is, at each place where it may happen, in a world that knows it."""
 

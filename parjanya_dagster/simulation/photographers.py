@@ -17,7 +17,13 @@ from parjanya_dagster.simulation.pictures import UNREADABLE
 from parjanya_dagster.simulation.weather import let_it_fall_apart
 from parjanya_dagster.simulation.world import World
 
-_NATURES: Final = (Fault.ENGINE_RAISED, Fault.ENGINE_KILLED, Fault.ENGINE_RAISED_IN_COMPANY)
+_NATURES: Final = (
+    Fault.ENGINE_RAISED,
+    Fault.ENGINE_KILLED,
+    Fault.ENGINE_RAISED_IN_COMPANY,
+    Fault.ENGINE_OUT_OF_MEMORY,
+    Fault.IMAGE_TOO_LARGE,
+)
 _BURST: Final = 12
 _BURST_S: Final = 120.0
 _PUT_S: Final = (0.2, 30.0)

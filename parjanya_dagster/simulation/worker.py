@@ -13,9 +13,11 @@ from typing import Final
 
 from gpu_worker.drain import DrainReport
 from gpu_worker.effects import Candidate, Effect, Exit, Forget, ReportAttempt, Score
+from gpu_worker.engines.engine import ScorableImage
 from gpu_worker.events import (
     BatchFailed,
     BatchScored,
+    BatchTooLarge,
     Dependency,
     DependencyFailed,
     Event,
@@ -48,6 +50,7 @@ _WATCH_S: Final = 20.0
 _IDLE_S: Final = 20.0
 _IMAGE_S: Final = 0.25
 _MICRO_BATCH: Final = 4
+_PIXEL_BUDGETS: Final = (400, 100)
 
 
 class Worker:
@@ -80,7 +83,9 @@ class Worker:
         self._on_outcome = on_outcome
         self._leaving: str | None = None
         limits = worker_limits(platform.limits, micro_batch=_MICRO_BATCH)
-        self._limits = replace(limits, receive_pause=timedelta(seconds=2), receive_wait_s=0)
+        self._limits = replace(
+            limits, receive_pause=timedelta(seconds=2), receive_wait_s=0, pixel_budgets=_PIXEL_BUDGETS
+        )
         self._state = State(limits=self._limits)
         self._performer = self._new_performer()
         self._vitals = Vitals(platform, instance_id=instance_id)
@@ -167,6 +172,7 @@ class Worker:
         return Performer(
             self._platform,
             scored_by=f"headless:{self.process.label}",
+            bucket_of=_bucket_of,
             launch=self._launch,
             feed=self._feed,
             is_held=lambda receipt: receipt in self._state.held,
@@ -226,6 +232,9 @@ class Worker:
         if Fault.ENGINE_RAISED in natures or (len(batch) > 1 and Fault.ENGINE_RAISED_IN_COMPANY in natures):
             self._feed(BatchFailed(receipts=receipts, error="scripted", engine_is_sound=True))
             return
+        if _has_no_room(natures, len(batch), score.pixel_budget):
+            self._feed(BatchTooLarge(receipts=receipts, error="scripted"))
+            return
         lost = [receipt for receipt in receipts if receipt not in self._performer.images]
         if lost:
             raise AssertionError(f"{len(lost)} of {len(receipts)} images to score are not in memory")
@@ -247,3 +256,13 @@ class Worker:
                 at=now,
             )
         )
+
+
+def _has_no_room(natures: set[Fault | None], images: int, pixel_budget: int | None) -> bool:
+    """Whether the engine runs out of memory: by what is large in a batch, its mates, and its pixels."""
+    is_large = Fault.ENGINE_OUT_OF_MEMORY in natures and (images > 1 or pixel_budget is None)
+    return is_large or Fault.IMAGE_TOO_LARGE in natures
+
+
+def _bucket_of(image: ScorableImage) -> str:
+    return f"{image.pixels.shape[0]}x{image.pixels.shape[1]}"

@@ -59,7 +59,7 @@ class Machine:
         body = a_job(row).model_dump_json()
         self.feed(MessagesReceived(messages=(Received(body=body, receipt="r1", receive_count=1),)))
         self.feed(RowsRead(rows={"r1": row}))
-        effects = self.feed(Fetched(receipt="r1", size_bytes=100))
+        effects = self.feed(Fetched(receipt="r1", size_bytes=100, bucket="any"))
         assert [effect for effect in effects if isinstance(effect, Score)]
 
     def ticks(self, *, every: timedelta, times: int) -> list[list[Effect]]:
@@ -100,6 +100,7 @@ def test_lease_is_renewed_for_one_visibility_timeout_and_no_more() -> None:
     performer = Performer(
         platform,
         scored_by="headless:i-1",
+        bucket_of=lambda _image: "any",
         launch=lambda _effect, perform: perform(),
         feed=lambda _event: None,
         is_held=lambda _receipt: True,

@@ -26,6 +26,7 @@ from gpu_worker.events import (
     AttemptRefused,
     BatchFailed,
     BatchScored,
+    BatchTooLarge,
     Dependency,
     DependencyFailed,
     Event,
@@ -34,6 +35,7 @@ from gpu_worker.events import (
     Interrupted,
     LeasesExtended,
     MessagesReceived,
+    OriginalNeeded,
     ReceiveFailed,
     RowsRead,
     Settled,
@@ -41,14 +43,25 @@ from gpu_worker.events import (
     Tick,
 )
 from gpu_worker.limits import Stage, WorkerLimits
-from gpu_worker.state import State
+from gpu_worker.state import Held, State
 from gpu_worker.worker import advance
 from parjanya_dagster.core.execution.outcome import Completed, Superseded, TerminalFailure
 from parjanya_dagster.core.ports import Received
 from parjanya_dagster.core.truth.row import ImageRow, Status
 from tests.builders import NOON, a_job, a_result, a_row
 
-LIMITS = WorkerLimits(max_held=12, micro_batch=3, max_fetching=4, max_bytes=400, image_bytes=100)
+LIMITS = WorkerLimits(
+    max_held=12,
+    micro_batch=3,
+    max_fetching=4,
+    max_bytes=400,
+    image_bytes=100,
+    original_bytes=150,
+    max_originals=2,
+    pixel_budgets=(9, 4, 1),
+    linger=timedelta(seconds=1),
+    longest_wait=timedelta(seconds=6),
+)
 DURABLE = (Completed, TerminalFailure, Superseded)
 Draw = Callable[[int], int]
 """Draws a number in [0, n)."""
@@ -66,31 +79,38 @@ class World:
     received: set[str] = field(default_factory=set)
     durable: set[str] = field(default_factory=set)
     ended: dict[str, str] = field(default_factory=dict)
+    ready_at: dict[str, datetime] = field(default_factory=dict)
     stopped: bool = False
     has_exited: bool = False
 
     def feed(self, event: Event) -> None:
         """Advance the machine and check what it asks for, at once."""
         self.state, effects = advance(self.state, event, self.now)
+        self.ready_at |= {held.receipt: held.since for held in self._ready()}
+        if isinstance(event, Fetched):
+            self.ready_at.setdefault(event.receipt, self.now)
         for effect in effects:
             self._check(effect)
         self.waiting += [each for each in effects if isinstance(each, _ANSWERED)]
         assert len(self.state.held) <= LIMITS.max_held, "never more than the limit is held"
         assert self.received == set(self.ended) | set(self.state.held), "no message is lost"
         assert not set(self.ended) & set(self.state.held), "what has ended is not held"
-        in_memory = [held for held in self.state.held.values() if held.stage is Stage.FETCHING]
-        assert len(in_memory) <= LIMITS.max_fetching
-        reserved = sum(each.size_bytes for each in self.state.held.values()) + 100 * len(in_memory)
-        assert reserved <= LIMITS.max_bytes, "never more bytes than the limit"
+        fetching = [held for held in self.state.held.values() if held.stage is Stage.FETCHING]
+        assert len(fetching) <= LIMITS.max_fetching
+        originals = [held for held in fetching if held.needs_original]
+        assert len(originals) <= LIMITS.max_originals, "no original waits in memory for a decoder"
+        sizes = [each.size_bytes for each in self.state.held.values() if each.size_bytes]
+        assert sum(sizes) <= LIMITS.max_bytes or len(sizes) == 1, "only one alone is ever more than the limit"
+        if not self.stopped:
+            assert not self._forgotten_by_an_idle_engine(), "nobody waits longer than that for an idle engine"
 
     def _check(self, effect: Effect) -> None:
         match effect:
             case Receive():
                 assert not self.stopped, "after a stop nothing is received"
                 assert len(self.state.held) + effect.limit <= LIMITS.max_held
-            case Score(batch=batch):
-                assert 1 <= len(batch) <= LIMITS.micro_batch
-                assert self._is_alone_if_suspect(effect), "a suspect is scored alone"
+            case Score():
+                self._check_batch(effect)
             case DeleteMessages(receipts=receipts):
                 assert set(receipts) <= self.durable, "never deleted before a durable outcome"
                 self._end(receipts, "deleted")
@@ -104,16 +124,31 @@ class World:
             case _:
                 pass
 
+    def _check_batch(self, score: Score) -> None:
+        held = [self.state.held[each.receipt] for each in score.batch]
+        (bucket,) = {each.bucket for each in held}
+        assert 1 <= len(held) <= self.state.micro_batches.get(bucket, LIMITS.micro_batch)
+        assert len(held) == 1 or not any(each.is_suspect for each in held), "a suspect is scored alone"
+        assert score.pixel_budget is None or len(held) == 1, "fewer pixels come after fewer images"
+        ready_before = min(self.ready_at[each.receipt] for each in held)
+        for other in self._ready():
+            if self.now - other.since >= LIMITS.longest_wait and score.pixel_budget is None:
+                assert ready_before <= other.since, "none is overtaken for longer than that"
+
+    def _ready(self) -> list[Held]:
+        return [held for held in self.state.held.values() if held.stage is Stage.READY]
+
+    def _forgotten_by_an_idle_engine(self) -> list[Held]:
+        if any(held.stage in (Stage.RECORDING, Stage.SCORING) for held in self.state.held.values()):
+            return []
+        return [held for held in self._ready() if self.now - held.since >= LIMITS.linger]
+
     def _end(self, receipts: tuple[str, ...], how: str) -> None:
         for receipt in receipts:
             assert receipt not in self.ended, f"{receipt} was {self.ended.get(receipt)}, now {how}"
             self.ended[receipt] = how
 
-    def _is_alone_if_suspect(self, effect: Score) -> bool:
-        held = [self.state.held[each.receipt] for each in effect.batch]
-        return len(held) == 1 or not any(each.is_suspect for each in held)
-
-    def answer(self, effect: Effect) -> Event:  # noqa: C901, PLR0911 -- one arm per effect
+    def answer(self, effect: Effect) -> Event:  # noqa: C901, PLR0911, PLR0912 -- one arm per effect
         """Return one of the events that may come of an effect."""
         fails = self.draw(5) == 0
         match effect:
@@ -123,8 +158,8 @@ class World:
                 if fails:
                     return DependencyFailed(dependency=Dependency.ROWS, receipts=tuple(keys))
                 return self._rows(tuple(keys))
-            case Fetch(receipt=receipt):
-                return self._fetched(receipt, fails=fails)
+            case Fetch():
+                return self._fetched(effect, fails=fails)
             case RecordAttempt(receipt=receipt, row=row):
                 if fails:
                     self.durable.add(receipt)
@@ -132,6 +167,8 @@ class World:
                 return AttemptRecorded(receipt=receipt, row=replace(row, attempts=row.attempts + 1))
             case Score(batch=batch):
                 receipts = tuple(each.receipt for each in batch)
+                if fails and self.draw(2):
+                    return BatchTooLarge(receipts=receipts, error="test")
                 if fails:
                     return BatchFailed(receipts=receipts, error="test", engine_is_sound=self.draw(2) == 0)
                 return BatchScored(outcomes=dict.fromkeys(receipts, Completed(result=a_result())))
@@ -166,9 +203,12 @@ class World:
                 self.durable.add(receipt)
         return RowsRead(rows=rows)
 
-    def _fetched(self, receipt: str, *, fails: bool) -> Event:
+    def _fetched(self, fetch: Fetch, *, fails: bool) -> Event:
+        receipt = fetch.receipt
         if not fails:
-            return Fetched(receipt=receipt, size_bytes=1 + self.draw(100))
+            return Fetched(receipt=receipt, size_bytes=1 + self.draw(100), bucket="abc"[self.draw(3)])
+        if not fetch.from_original and self.draw(2):
+            return OriginalNeeded(receipt=receipt)
         if self.draw(2):
             return DependencyFailed(dependency=Dependency.OBJECTS, receipts=(receipt,))
         return FetchConcluded(receipt=receipt, outcome=TerminalFailure(code="test", detail="test"))
@@ -237,7 +277,7 @@ def test_running_machine_when_nothing_fails_deletes_every_message(data: st.DataO
         world.now += timedelta(milliseconds=200)
         world.feed(Tick())
         if not world.waiting:
-            break
+            continue
         effect = world.waiting.pop(data.draw(st.integers(0, len(world.waiting) - 1)))
         world.feed(_faultless(world, effect, backlog))
         if not backlog and not world.state.held:
@@ -262,6 +302,6 @@ def _faultless(world: World, effect: Effect, backlog: list[ImageRow]) -> Event:
     if isinstance(effect, ReadRows):
         return RowsRead(rows={receipt: world.rows[receipt] for receipt in effect.keys})
     if isinstance(effect, Fetch):
-        return Fetched(receipt=effect.receipt, size_bytes=80)
+        return Fetched(receipt=effect.receipt, size_bytes=80, bucket="ab"[world.draw(2)])
     world.draw = lambda n: n - 1
     return world.answer(effect)

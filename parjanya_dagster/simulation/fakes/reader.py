@@ -1,6 +1,6 @@
 """In-memory twin of the decoder: says of bytes what a test told it to say."""
 
-from parjanya_dagster.core.reading import Readable, Unreadable
+from parjanya_dagster.core.reading import Readable, ReadAtGrid, Unreadable
 from parjanya_dagster.core.truth.exif import Exif
 from parjanya_dagster.core.truth.technical import TechnicalFacts, TechnicalReason
 from parjanya_dagster.simulation.fakes.calls import Calls
@@ -24,3 +24,8 @@ class FakeImageReader:
             return Readable(
                 technical=technical, exif=Exif(), display=b"display:" + data, model=b"model:" + data
             )
+
+    def read_at_grid(self, data: bytes) -> ReadAtGrid | Unreadable:
+        """See `ImageReader`; every file is decoded below its native size."""
+        reading = self.read(data)
+        return ReadAtGrid(model=reading.model, is_scaled=True) if isinstance(reading, Readable) else reading

@@ -9,7 +9,7 @@ from gpu_worker.effects import Candidate, Fetch
 from gpu_worker.engines.cpu import cpu_engine
 from gpu_worker.engines.engine import EngineOptions, ScorableImage
 from gpu_worker.events import BatchScored, Dependency, DependencyFailed, Event
-from gpu_worker.fetch import Scorable, fetch, scorable
+from gpu_worker.fetch import Scorable, from_previews, scorable
 from gpu_worker.perform import Performer
 from gpu_worker.prompts.pack import PromptPack, shipped_pack
 from gpu_worker.score import Scorer, score_batch
@@ -79,7 +79,7 @@ def fetched(world: FakePlatform, job: Job) -> Scorable:
     """Return the image of a job, as the fetching thread hands it over."""
     world.images.put_facts(job.key, some_facts())
     world.objects.add(job.previews_in, previews_of(job.key).model_key, a_preview())
-    image = fetch(world.platform(), job, receive_count=1)
+    image = from_previews(world.platform(), job)
     assert isinstance(image, Scorable)
     return image
 
@@ -201,6 +201,7 @@ def test_earlier_results_when_they_cannot_be_read_end_the_fetch() -> None:
     performer = Performer(
         world.platform(),
         scored_by="headless:test",
+        bucket_of=ScriptedEngine().bucket_of,
         launch=lambda _effect, perform: perform(),
         feed=events.append,
         is_held=lambda _receipt: True,
