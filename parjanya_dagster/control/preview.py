@@ -34,6 +34,7 @@ def _record(platform: Platform, row: ImageRow) -> dict[str, object]:
             answers=current.answers if current else None,
             technical=facts.technical if facts else None,
             exif=facts.exif if facts else None,
+            fingerprint=current.fingerprint if current else None,
         ),
         "tenant": row.key.tenant_id,
         "image_id": row.key.image_id,
@@ -42,5 +43,4 @@ def _record(platform: Platform, row: ImageRow) -> dict[str, object]:
         "current_verdict": row.decision.verdict.value if row.decision else None,
         "current_policy": row.decision.policy_version if row.decision else None,
         "answered_pack": current.prompt_pack if current else None,
-        "answered_fingerprint": current.fingerprint if current else None,
     }

@@ -51,7 +51,7 @@ def _counts(result: Result, compiled: CompiledPolicy) -> bool:
         result,
         questions=[question.name for question in policy.questions],
         prompt_pack=policy.prompt_pack,
-        fingerprints=policy.fingerprints,
+        fingerprints=policy.accepted_fingerprints,
     )
 
 
@@ -63,4 +63,5 @@ def _facts(platform: Platform, row: ImageRow, result: Result) -> dict[str, FactV
         answers=result.answers,
         technical=measured.technical if measured else None,
         exif=measured.exif if measured else None,
+        fingerprint=result.fingerprint,
     )

@@ -8,6 +8,7 @@ from typing import Final
 
 from parjanya_dagster.core.errors import ConfigError
 from parjanya_dagster.core.policy.document import Policy, load_policy
+from parjanya_dagster.policies.calibrations import shipped_calibration
 
 DEFAULT_VERSION: Final = "2026-11-house"
 
@@ -22,7 +23,7 @@ def shipped_policy(version: str = DEFAULT_VERSION) -> Policy:
         FileNotFoundError: there is none of this version.
     """
     document = files("parjanya_dagster.policies").joinpath(f"{version}.toml")
-    return load_policy(document.read_text(encoding="utf-8"))
+    return load_policy(document.read_text(encoding="utf-8"), calibrations=shipped_calibration)
 
 
 def shipped_policy_for(pack_id: str) -> Policy:

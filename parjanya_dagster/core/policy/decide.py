@@ -5,18 +5,20 @@ images, so what they mean (verdict, reasons, rule ids) is worked out once per nu
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
+from parjanya_dagster.core.policy.calibrated_facts import CalibratedFacts, calibrated_facts
 from parjanya_dagster.core.policy.document import TEXT_GUARD_ID, TEXT_QUESTION, Policy
-from parjanya_dagster.core.policy.facts import FactType, FactValue
+from parjanya_dagster.core.policy.facts import ANSWERED_FINGERPRINT, FactType, FactValue, Kind
 from parjanya_dagster.core.policy.rules import DTYPES, clean_fact, compile_rule
 from parjanya_dagster.core.truth.row import Decision, Verdict
 
 VERDICTS = pl.Enum([verdict.value for verdict in Verdict])
 _TEXT_FACT = f"p_{TEXT_QUESTION}_yes"
 _MATCHED = "matched_bits"
+_FINGERPRINT = FactType(kind=Kind.TEXT, meaning="what produced the answers")
 _MEANING = pl.Schema(
     {
         _MATCHED: pl.UInt64(),
@@ -46,9 +48,11 @@ class CompiledPolicy:
 
     policy: Policy
     facts: Mapping[str, FactType]
-    """The facts that its rules really read."""
+    """The facts that its rules really read, and those that these are calibrated from."""
     matched_bits: pl.Expr
     """Bit i is set where rule i is true, and the bit after the last rule where the text guard is."""
+    calibrated: CalibratedFacts = field(default_factory=CalibratedFacts)
+    """How facts are corrected before rules read them; not at all where the policy names no calibration."""
 
     def decide(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return one row per row of `frame`, in its order.
@@ -85,7 +89,7 @@ class CompiledPolicy:
     def _bits_of(self, frame: pl.DataFrame) -> pl.Series:
         present = frame.collect_schema()
         cleaned = [clean_fact(name, fact, is_present=name in present) for name, fact in self.facts.items()]
-        matched = frame.lazy().with_columns(cleaned).select(self.matched_bits)
+        matched = self.calibrated.of(frame.lazy().with_columns(cleaned)).select(self.matched_bits)
         # The plan is as good as it gets; optimising it again would be a third of the time of one decision.
         return matched.collect(optimizations=pl.QueryOptFlags.none()).to_series()
 
@@ -123,14 +127,22 @@ class CompiledPolicy:
 def compile_policy(policy: Policy) -> CompiledPolicy:
     """Return `policy` ready to judge; takes milliseconds."""
     fired = [compile_rule(rule.when) for rule in policy.rules]
-    fired.append(pl.col(_TEXT_FACT) >= policy.review_text_heavy_from)
-    types = policy.fact_types
+    fired.append(_text_guard(policy))
     read = {name for expression in fired for name in expression.meta.root_names()}
+    calibrated = calibrated_facts(policy.calibration, read) if policy.calibration else CalibratedFacts()
+    types = policy.fact_types | {ANSWERED_FINGERPRINT: _FINGERPRINT}
     return CompiledPolicy(
         policy=policy,
-        facts={name: types[name] for name in sorted(read)},
+        facts={name: types[name] for name in sorted(read | calibrated.reads)},
         matched_bits=pl.sum_horizontal(_bit(index, rule) for index, rule in enumerate(fired)).alias(_MATCHED),
+        calibrated=calibrated,
     )
+
+
+def _text_guard(policy: Policy) -> pl.Expr:
+    """Whether an accept becomes a review; an answer that a calibration declares void is no all-clear."""
+    guard = pl.col(_TEXT_FACT) >= policy.review_text_heavy_from
+    return guard if policy.calibration is None else guard.fill_null(value=True)
 
 
 def _bit(index: int, rule: pl.Expr) -> pl.Expr:

@@ -7,17 +7,18 @@ explained and repeated years later. People write TOML; what is stored and hashed
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from parjanya_dagster.core.errors import ParjanyaError
+from parjanya_dagster.core.errors import ConfigError, ParjanyaError
+from parjanya_dagster.core.policy.calibration import Calibration
 from parjanya_dagster.core.policy.check import complaints_about, facts_in
 from parjanya_dagster.core.policy.facts import FactType, QuestionShape, fact_types
 from parjanya_dagster.core.policy.grammar import RuleSyntaxError, parse_expression
+from parjanya_dagster.core.policy.parts import Name, PackId, Part, Utc
 from parjanya_dagster.core.truth.row import Verdict
 
 MAX_RULES: Final = 60
@@ -26,10 +27,8 @@ MAX_RULES: Final = 60
 TEXT_QUESTION: Final = "text_heavy"
 TEXT_GUARD_ID: Final = "text_guard"
 
-_Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 _Version = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,39}$")]
 _Text = Annotated[str, Field(min_length=1, max_length=400)]
-_Utc = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +59,7 @@ class InvalidPolicyError(ParjanyaError):
         self.faults = faults
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Question(_Part):
+class Question(Part):
     """A question of the prompt pack that the policy needs answered.
 
     Args:
@@ -72,12 +67,12 @@ class Question(_Part):
         ordinal: the labels have values, so the answer has a score in 0..1.
     """
 
-    name: _Name
-    labels: Annotated[tuple[_Name, ...], Field(min_length=2, strict=False)]
+    name: Name
+    labels: Annotated[tuple[Name, ...], Field(min_length=2, strict=False)]
     ordinal: bool = False
 
 
-class Rule(_Part):
+class Rule(Part):
     """One rule: a boolean expression over facts, and what follows when it is true.
 
     Args:
@@ -86,21 +81,21 @@ class Rule(_Part):
         why: the reasoning behind the rule and its thresholds.
     """
 
-    id: _Name
+    id: Name
     when: Annotated[str, Field(min_length=1, max_length=4000)]
     verdict: Annotated[Verdict, Field(strict=False)]
-    reason_code: _Name
+    reason_code: Name
     why: _Text | None = None
 
 
-class Otherwise(_Part):
+class Otherwise(Part):
     """What follows when no rule is true."""
 
     verdict: Annotated[Verdict, Field(strict=False)]
-    reason_code: _Name
+    reason_code: Name
 
 
-class Policy(_Part):
+class Policy(Part):
     """One version of a policy; load it with `load_policy`, which also checks what its rules mean.
 
     Args:
@@ -110,18 +105,28 @@ class Policy(_Part):
         review_text_heavy_from: probability in (0, 1) that an image is text-heavy from which an accept
             becomes a review. Text in an image may try to talk a model into accepting it, so every
             policy has this guard and asks the question `text_heavy`.
+        calibration: how raw answers are corrected before rules read them. A document names it; the policy
+            carries the whole, so that its history can't change with a file. It accepts answers of the
+            calibration's fingerprint alone.
         rules: the first that is true gives the verdict.
     """
 
     version: _Version
     title: _Text
-    created: Annotated[_Utc, Field(strict=False)]
-    prompt_pack: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,59}$")]
+    created: Utc
+    prompt_pack: PackId
     fingerprints: Annotated[tuple[str, ...], Field(strict=False)] = ()
     review_text_heavy_from: Annotated[float, Field(gt=0, lt=1)] = 0.5
     questions: Annotated[tuple[Question, ...], Field(min_length=1, strict=False)]
     rules: Annotated[tuple[Rule, ...], Field(max_length=MAX_RULES, strict=False)] = ()
     otherwise: Otherwise
+    # Absent, not null, without one: the digests of versions from before there were any must stay.
+    calibration: Annotated[Calibration | None, Field(exclude_if=lambda value: value is None)] = None
+
+    @property
+    def accepted_fingerprints(self) -> tuple[str, ...]:
+        """Answers of another fingerprint must be asked again; empty accepts any."""
+        return self.fingerprints if self.calibration is None else (self.calibration.fingerprint,)
 
     @property
     def canonical(self) -> str:
@@ -143,21 +148,27 @@ class Policy(_Part):
         )
 
 
-def load_policy(text: str) -> Policy:
+def load_policy(text: str, *, calibrations: Callable[[str], Calibration] | None = None) -> Policy:
     """Return the policy that a document describes, checked to the last name in its last rule.
 
     Args:
         text: TOML as people write it, or JSON as `Policy.canonical` stores it.
+        calibrations: returns the calibration of a name, or raises ConfigError; needed if the text names one.
 
     Raises:
         InvalidPolicyError: with every fault, by rule and position.
     """
-    raw = _parsed(text)
+    raw = _with_calibration(_parsed(text), calibrations)
     try:
         policy = Policy.model_validate(raw)
     except ValidationError as error:
         raise InvalidPolicyError(tuple(_structural_faults(error, raw))) from None
-    faults = (*_name_faults(policy), *_guard_faults(policy), *_rule_faults(policy))
+    faults = (
+        *_name_faults(policy),
+        *_guard_faults(policy),
+        *_calibration_faults(policy),
+        *_rule_faults(policy),
+    )
     if faults:
         raise InvalidPolicyError(faults)
     return policy
@@ -168,6 +179,23 @@ def _parsed(text: str) -> Mapping[str, Any]:
         return json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
     except (tomllib.TOMLDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise InvalidPolicyError((Fault(where="document", message=f"not TOML or JSON: {error}"),)) from None
+
+
+def _with_calibration(
+    raw: Mapping[str, Any], calibrations: Callable[[str], Calibration] | None
+) -> Mapping[str, Any]:
+    name = raw.get("calibration")
+    if not isinstance(name, str):
+        return raw
+    if calibrations is None:
+        fault = (
+            f"'{name}' is a name, and there is nothing here to look it up in: put in the whole calibration"
+        )
+        raise InvalidPolicyError((Fault(where="calibration", message=fault),))
+    try:
+        return {**raw, "calibration": calibrations(name).model_dump()}
+    except ConfigError as error:
+        raise InvalidPolicyError((Fault(where="calibration", message=str(error)),)) from None
 
 
 def _structural_faults(error: ValidationError, raw: Mapping[str, Any]) -> Iterator[Fault]:
@@ -210,6 +238,28 @@ def _guard_faults(policy: Policy) -> Iterator[Fault]:
             message=f"questions must include '{TEXT_QUESTION}' with a label 'yes': an image full of text "
             "that would be accepted is shown to a person instead",
         )
+
+
+def _calibration_faults(policy: Policy) -> Iterator[Fault]:
+    calibration = policy.calibration
+    if calibration is None:
+        return
+    if calibration.prompt_pack != policy.prompt_pack:
+        message = (
+            f"{calibration.id} was made for the pack '{calibration.prompt_pack}', not '{policy.prompt_pack}'"
+        )
+        yield Fault(where="calibration", message=message)
+    if policy.fingerprints not in ((), policy.accepted_fingerprints):
+        message = (
+            f"{calibration.id} holds for answers of {calibration.fingerprint} alone: leave fingerprints out"
+        )
+        yield Fault(where="calibration", message=message)
+    asked = {question.name: question for question in policy.questions}
+    for each in calibration.questions:
+        question = asked.get(each.question)
+        if question and (question.labels != each.labels or question.ordinal != (each.values is not None)):
+            message = f"{calibration.id} knows '{each.question}' with the labels {', '.join(each.labels)}"
+            yield Fault(where="calibration", message=message)
 
 
 def _rule_faults(policy: Policy) -> Iterator[Fault]:

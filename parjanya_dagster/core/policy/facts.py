@@ -10,11 +10,14 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import StrEnum
 from math import isfinite
-from typing import Any
+from typing import Any, Final
 
 from parjanya_dagster.core.truth.technical import NativeStatistics
 
 FactValue = float | str | bool | None
+
+ANSWERED_FINGERPRINT: Final = "answered_fingerprint"
+"""What produced an image's answers. No rule reads it; calibrations do."""
 
 
 class Kind(StrEnum):
@@ -113,8 +116,9 @@ def facts_of(
     answers: Mapping[str, Any] | None,
     technical: Mapping[str, Any] | None,
     exif: Mapping[str, Any] | None,
+    fingerprint: str | None = None,
 ) -> dict[str, FactValue]:
-    """Return the facts about one image; what is absent is None.
+    """Return the facts about one image as answers and ingestion have them; what is absent is None.
 
     Args:
         tenant: the tenant's id.
@@ -124,10 +128,12 @@ def facts_of(
         technical: the stored form of ingestion's technical facts; native statistics by their bare names,
             beside the others or under "statistics".
         exif: the stored form of EXIF.
+        fingerprint: of the answers; a calibrated policy takes those of an unknown one for absent.
     """
     return {
         "tenant": tenant,
         "priority": priority,
+        ANSWERED_FINGERPRINT: fingerprint,
         **_technical_facts(technical or {}),
         **_exif_facts(exif),
         **_answer_facts(answers or {}),

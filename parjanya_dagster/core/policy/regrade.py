@@ -14,6 +14,7 @@ from typing import Final
 import polars as pl
 
 from parjanya_dagster.core.policy.document import Policy, Question
+from parjanya_dagster.core.policy.facts import ANSWERED_FINGERPRINT
 from parjanya_dagster.core.truth.row import Status
 
 _CHUNK_ROWS: Final = 100_000
@@ -27,7 +28,7 @@ ROW_COLUMNS = pl.Schema(
         "current_verdict": pl.String(),
         "current_policy": pl.String(),
         "answered_pack": pl.String(),
-        "answered_fingerprint": pl.String(),
+        ANSWERED_FINGERPRINT: pl.String(),
     },
 )
 """What a row says of itself, beside its facts; the last four are NULL without a decision or answers."""
@@ -132,9 +133,9 @@ def _question_lists(distinct: pl.Series, policy: Policy) -> pl.DataFrame:
 
 
 def _is_other_fingerprint(policy: Policy) -> pl.Expr:
-    if not policy.fingerprints:
+    if not policy.accepted_fingerprints:
         return pl.lit(value=False)
-    return ~pl.col("answered_fingerprint").is_in(policy.fingerprints).fill_null(value=False)
+    return ~pl.col(ANSWERED_FINGERPRINT).is_in(policy.accepted_fingerprints).fill_null(value=False)
 
 
 def _reason(policy: Policy) -> pl.Expr:

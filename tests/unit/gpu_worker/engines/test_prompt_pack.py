@@ -131,7 +131,9 @@ def question(**parts: object) -> Callable[[dict[str, Any]], None]:
     return lambda document: document["questions"][0].update(parts)
 
 
-def labels(kind: str, stem: str, *pairs: tuple[str, str], values: list[Any] | None = None) -> Any:  # noqa: ANN401
+def labels(
+    kind: str, stem: str, *pairs: tuple[str, str], values: list[Any] | None = None
+) -> Callable[[dict[str, Any]], None]:
     """Return what makes a pack's first question one with these (label, token) pairs."""
     given = values or [None] * len(pairs)
     entries = [
