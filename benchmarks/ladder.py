@@ -15,8 +15,8 @@ from gpu_worker.engines.packing import TokenGrid
 SPEED: Final = "every way and batch"
 BEST: Final = "images per second at each way's best batch"
 _DISTINCT_IMAGES: Final = 8
-_EXPECTED_SHARE: Final = 0.1
-"""What a way is expected to reach of its limit before it was measured: less than any does."""
+_FIRST_SHARE: Final = 0.1
+"""What the first way is expected to reach of its limit before anything was measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,8 @@ class Ladder:
         """Measure one batch of one way and add its row; None if there is no time or no memory for it."""
         visual, batch = images[0].grid.tokens, len(images)
         limit_s, where = way.limit_s(visual, batch), f"V={visual}, {way.name}, batch {batch}"
-        share = self.shares.get(way.name, _EXPECTED_SHARE)
+        # what was not measured yet may be half as good as the worst that was
+        share = self.shares.get(way.name) or min(self.shares.values(), default=2 * _FIRST_SHARE) / 2
         expected_s = (way.rounds + 1) * batch * limit_s / share
         left_s = self.ends_at_s - time.monotonic()
         if expected_s > left_s:

@@ -10,11 +10,12 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from transformers import AutoModelForImageTextToText, Qwen3VLConfig
+from transformers import Qwen3VLConfig
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLForConditionalGeneration
 
 from gpu_worker.engines.packing import PackTokens, TokenGrid
 from gpu_worker.engines.qwen3_vl.patches import MERGE, PATCH_PX, Patches, patches_of
+from gpu_worker.engines.qwen3_vl.weights import new_model
 
 LABELS: Final = 5
 _CONTROL_TOKENS: Final = 4  # the last of the vocabulary: image, video, start and end of vision
@@ -129,11 +130,7 @@ def random_model(size: str, device: torch.device, dtype: torch.dtype) -> Qwen3VL
         vision_end_token_id=vocabulary - 4,
     )
     torch.manual_seed(7)
-    with torch.device(device):
-        made: Qwen3VLForConditionalGeneration = AutoModelForImageTextToText.from_config(
-            config, dtype=dtype, attn_implementation="sdpa"
-        )
-    return made.eval()
+    return new_model(config, device, dtype)
 
 
 def random_questions(

@@ -44,6 +44,7 @@ ON_CPU: Final = Setting(
     separate=(1,),
     batched=(8,),
     slots=4,
+    rounds=2,
 )
 ON_GPU: Final = Setting(
     model="8b",
