@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from gpu_worker.boot.worker import booted_scorer
 from gpu_worker.drain import drain
 from gpu_worker.headless import log_drained, work_is_visible
 from gpu_worker.limits import worker_limits
 from gpu_worker.membership import boot_hook_of, member_from_environment, standing_now, template_version
-from gpu_worker.score import Scorer, warm_scorer
+from gpu_worker.score import Scorer
 from gpu_worker.settings import WorkerSettings, load_worker_settings
 from gpu_worker.vitals import Vitals
 from parjanya_dagster.asg_executor.instance import Standing
@@ -84,7 +85,8 @@ def between_steps() -> BetweenSteps:
     The agent answers the boot hook when this returns, and abandons the instance when it raises.
 
     Raises:
-        ConfigError: settings are invalid, or there is no such engine or pack.
+        ConfigError: settings are invalid, or there is no such pack.
+        BootFailedError: what it would score with is not fit to.
     """
     settings, own = load_settings(), load_worker_settings()
     member = member_from_environment(settings.region)
@@ -92,8 +94,8 @@ def between_steps() -> BetweenSteps:
     configure_logging(instance_id=instance_id)
     platform = platform_from(settings, plane="worker")
     vitals = Vitals(platform, instance_id=instance_id, template_version=template_version(member))
-    with vitals.booting(BootStage.LOADING):
-        scorer = warm_scorer(settings.engine)
+    with vitals.booting():
+        scorer = booted_scorer(settings.engine, own, machine=instance_id, witness=vitals)
     if standing_now(boot_hook_of(member, prefix=settings.prefix)) is Standing.WARMING:
         vitals.reach(BootStage.WARMING)
     return BetweenSteps(

@@ -1,4 +1,4 @@
-"""The command line of the worker: `python -m gpu_worker headless`."""
+"""The command line of the worker: `python -m gpu_worker headless`, and what makes a model folder ready."""
 
 import argparse
 import logging
@@ -6,8 +6,10 @@ import os
 import signal
 from collections.abc import Sequence
 from types import FrameType
-from typing import Final
 
+from gpu_worker.boot.commands import EXIT_MISCONFIGURED, add_commands, exit_status
+from gpu_worker.boot.failures import BootFailedError
+from gpu_worker.boot.worker import booted_scorer
 from gpu_worker.headless import run_headless
 from gpu_worker.membership import (
     Departure,
@@ -17,7 +19,6 @@ from gpu_worker.membership import (
     member_from_environment,
     template_version,
 )
-from gpu_worker.score import warm_scorer
 from gpu_worker.settings import load_worker_settings
 from gpu_worker.vitals import Vitals
 from parjanya_dagster.core.errors import ConfigError
@@ -25,12 +26,14 @@ from parjanya_dagster.settings import load_settings
 from parjanya_dagster.telemetry import configure_logging
 from parjanya_dagster.wiring import platform_from
 
-EXIT_MISCONFIGURED: Final = 2
-
 _EPILOG = """
 environment:
   PARJANYA_PREFIX, PARJANYA_ACCOUNT, PARJANYA_REGION, PARJANYA_ENGINE   the platform, and the engine (cpu)
   PARJANYA_VISIBILITY_S                    the queue's visibility timeout (180)
+  PARJANYA_WORKER_MODEL                    the model folder, for an engine that has one
+  PARJANYA_WORKER_DEVICE                   where it computes: auto, cpu, cuda:0 ... (auto)
+  PARJANYA_WORKER_STATE                    a folder where a machine notes that it hashed the model folder: its
+                                           next boots compare sizes and times; unset: each boot reads it all
   PARJANYA_WORKER_MICRO_BATCH              images per call of the engine (8)
   PARJANYA_WORKER_IDLE_AFTER_S             idle seconds before the instance is offered up (20)
   PARJANYA_WORKER_PACK                     the prompt pack (house-1)
@@ -40,6 +43,8 @@ environment:
 exit status:
   0   left as asked: SIGTERM, SIGINT, a Spot interruption or a scale-in; what was held is finished or returned
   2   the settings are wrong; the message says which
+  3   the model folder or this machine was refused: the code is in the message, in Truth and in docs/boot.md;
+      another start would end the same, so that systemd wants RestartPreventExitStatus=2 3
   70  a stage was overdue or the engine failed again and again: start the worker anew
 """
 
@@ -55,10 +60,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("headless", help="drain the queue without Dagster until told to leave")
-    parser.parse_args(arguments)
+    headless = commands.add_parser("headless", help="drain the queue without Dagster until told to leave")
+    headless.set_defaults(run=lambda _arguments: _headless())
+    add_commands(commands)
+    chosen = parser.parse_args(arguments)
     try:
-        return _headless()
+        return int(chosen.run(chosen))
+    except BootFailedError as error:
+        log.critical("worker_refused", extra={"failure": error.failure, "error": str(error)})
+        return exit_status(error)
     except ConfigError as error:
         log.critical("worker_misconfigured", extra={"error": str(error)})
         return EXIT_MISCONFIGURED
@@ -81,7 +91,7 @@ def _headless() -> int:
     hook = boot_hook_of(member, prefix=settings.prefix)
     vitals = Vitals(platform, instance_id=instance_id, template_version=template_version(member))
     with booting(hook, vitals):
-        scorer = warm_scorer(settings.engine)
+        scorer = booted_scorer(settings.engine, own, machine=instance_id, witness=vitals)
     log.info("worker_started", extra={"engine": settings.engine, "pack": own.pack})
     run_headless(
         platform,

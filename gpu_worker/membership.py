@@ -67,7 +67,7 @@ def booting(hook: BootHook, vitals: Vitals) -> Iterator[None]:
     """Load in the block while the group waits; a failure is reported first, and then ends the instance."""
     hook.begin()
     try:
-        with vitals.booting(BootStage.LOADING):
+        with vitals.booting():
             yield
     except Exception:
         hook.abandon()

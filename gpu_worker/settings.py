@@ -19,6 +19,8 @@ class WorkerSettings(BaseSettings):
         pack: the prompt pack that is asked.
         model: folder of the engine's checkpoint; unset for an engine that came with the package.
         device: where the engine computes: auto, cpu, cuda:0, ...
+        state: folder of the worker's own where it notes that it has hashed its model folder; unset to read
+            every byte at each boot.
         micro_batch: images per call of the engine.
         idle_after_s: idle seconds before a headless worker gives up its protection and only watches.
         watch_every_s: seconds between two looks while it watches.
@@ -29,6 +31,7 @@ class WorkerSettings(BaseSettings):
 
     pack: str = DEFAULT_PACK
     model: Path | None = None
+    state: Path | None = None
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")
     micro_batch: int = Field(default=8, ge=1, le=64)
     idle_after_s: float = Field(default=20.0, gt=0)

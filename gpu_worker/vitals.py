@@ -11,15 +11,17 @@ from threading import Event as Flag
 from threading import Lock, Thread
 from typing import Final
 
+from gpu_worker.boot.failures import BootFailedError
 from gpu_worker.drain import DrainReport
 from parjanya_dagster.control.capacity import write_boot, write_pulse
 from parjanya_dagster.control.platform import Platform
-from parjanya_dagster.core.belief.boot import Boot, BootStage
+from parjanya_dagster.core.belief.boot import Boot, BootFailure, BootStage, TracedStage
 from parjanya_dagster.core.belief.pulse import Pulse
 from parjanya_dagster.core.errors import EdgeError
 
 PULSE_EVERY_S: Final = 15.0
 _AT_MOST_EVERY_S: Final = 2.0
+_LONGEST_ERROR: Final = 500
 
 log = logging.getLogger("gpu_worker")
 
@@ -49,6 +51,7 @@ class Vitals:
         self._progress_at = now
         self._stage = "booting"
         self._boot_stage = BootStage.STARTED
+        self._trace: tuple[TracedStage, ...] = ()
         self._held = 0
         self._settled_before = 0
         self._report = DrainReport()
@@ -82,22 +85,31 @@ class Vitals:
         try:
             yield
         except Exception as error:
-            self._write_boot(self._boot_stage, error=str(error) or repr(error))
+            self._write_boot(self._boot_stage, error=error)
             raise
 
-    def reach(self, stage: BootStage) -> None:
+    def reach(self, stage: BootStage, *, trace: tuple[TracedStage, ...] | None = None) -> None:
         """Report that the boot's next stage begins; once it is ready the pulse says that it idles.
 
         One that was ready and is warmed again, since scale-in returned its instance, boots once more.
+
+        Args:
+            trace: stages of the boot's pipeline until now; what was noted before if None.
         """
+        if trace is not None:
+            self._trace = trace
         if stage is BootStage.WARMING and self._boot_stage in (BootStage.WARMING, BootStage.READY):
             if self._boot_stage is BootStage.WARMING:
                 return
-            self._started_at = self._platform.clock()
+            self._started_at, self._trace = self._platform.clock(), ()
         self._boot_stage = stage
         self._write_boot(stage)
         if stage is BootStage.READY:
             self.idle("ready")
+
+    def note(self, trace: tuple[TracedStage, ...]) -> None:
+        """Note a stage of the boot's pipeline that ended; the next report carries it."""
+        self._trace = trace
 
     def idle(self, stage: str) -> None:
         """Say what the worker does while it holds nothing."""
@@ -145,13 +157,16 @@ class Vitals:
             self._ended.wait(min(self._every_s, _AT_MOST_EVERY_S))
             self._changed.wait(max(self._every_s - _AT_MOST_EVERY_S, 0.0))
 
-    def _write_boot(self, stage: BootStage, *, error: str | None = None) -> None:
+    def _write_boot(self, stage: BootStage, *, error: Exception | None = None) -> None:
+        named = error.failure if isinstance(error, BootFailedError) else BootFailure.UNEXPECTED
         boot = Boot(
             instance_id=self._instance_id,
             started_at=self._started_at,
             stage=stage,
             at=self._platform.clock(),
-            error=error[:500] if error else None,
+            error=(str(error) or repr(error))[:_LONGEST_ERROR] if error else None,
+            failure=named if error else None,
+            trace=self._trace,
             template_version=self._template_version,
         )
         try:

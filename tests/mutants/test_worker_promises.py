@@ -237,7 +237,7 @@ def test_worker_without_its_model_is_never_ready_and_receives_nothing() -> None:
             Constant(where="gpu_worker.main:member_from_environment", value=lambda _region: Member()),
             Constant(where="gpu_worker.main:platform_from", value=lambda *_a, **_o: world.platform()),
             Constant(where="gpu_worker.main:Vitals", value=NotedVitals),
-            Constant(where="gpu_worker.main:warm_scorer", value=no_model),
+            Constant(where="gpu_worker.main:booted_scorer", value=no_model),
         ),
         pytest.raises(ConfigError, match="missing"),
     ):

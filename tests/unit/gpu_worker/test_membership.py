@@ -59,7 +59,7 @@ def test_cold_worker_when_it_has_loaded_tells_its_group_and_is_ready_in_service(
 
     assert worker.comes_into_service()
 
-    assert (worker.group.answers, worker.said) == (["boot CONTINUE"], [BootStage.LOADING])
+    assert (worker.group.answers, worker.said) == (["boot CONTINUE"], [BootStage.STARTED])
     assert len(worker.pauses) == 2
     assert worker.boot().is_ready
 
@@ -110,7 +110,7 @@ def test_worker_whose_group_ends_it_leaves_without_being_ready(state: str | None
 
     assert not worker.comes_into_service()
 
-    assert worker.boot().stage is BootStage.LOADING
+    assert worker.boot().stage is BootStage.STARTED
 
 
 def test_boot_that_fails_is_reported_first_and_then_abandoned() -> None:
