@@ -27,6 +27,7 @@ from parjanya_dagster.control.policies import PolicyInForce
 from parjanya_dagster.core.errors import ConfigError, EdgeError, InvalidRequestError
 from parjanya_dagster.core.execution.outcome import Completed, Outcome
 from parjanya_dagster.core.policy.decide import CompiledPolicy
+from parjanya_dagster.core.policy.document import InvalidPolicyError
 from parjanya_dagster.core.policy.facts import facts_of
 from parjanya_dagster.core.truth.answers import Answer, Answers
 from parjanya_dagster.core.truth.identity import new_image_id
@@ -92,7 +93,9 @@ def warm_engine(name: str, options: EngineOptions) -> Engine:
 
 @cache
 def _warm_scorer(name: str, options: EngineOptions, pack_id: str) -> Scorer:
-    return Scorer(engine=warm_engine(name, options), pack=shipped_pack(pack_id))
+    scorer = Scorer(engine=warm_engine(name, options), pack=shipped_pack(pack_id))
+    scorer.engine.answer([], scorer.pack)  # a question that it can't answer is refused now, not per image
+    return scorer
 
 
 def warm_scorer(
@@ -106,7 +109,7 @@ def warm_scorer(
         options: from PARJANYA_WORKER_MODEL, ..._DEVICE and ..._MICRO_BATCH if None.
 
     Raises:
-        ConfigError: settings are invalid, or there is no such engine or pack.
+        ConfigError: settings are invalid, there is no such engine or pack, or the engine can't answer it.
     """
     own = load_worker_settings()
     name = engine_name or load_settings().engine
@@ -166,7 +169,7 @@ def score_batch(
     receipts = tuple(candidate.receipt for candidate in batch)
     try:
         in_force = _policy_for(scorer, policy)
-    except (EdgeError, ConfigError, InvalidRequestError) as error:
+    except (EdgeError, ConfigError, InvalidRequestError, InvalidPolicyError) as error:
         return DependencyFailed(dependency=Dependency.POLICY, receipts=receipts, detail=str(error))
     interview = Interview(engine=scorer.engine, pack=scorer.pack, pixel_budget=pixel_budget)
     subjects = [_subject(interview, each, image) for each, image in zip(batch, images, strict=True)]

@@ -109,12 +109,17 @@ def take_down(home: Home, *, wipe: bool = False) -> list[str]:
 
 def _publish_shipped_policy(platform: Platform) -> None:
     # It is compiled with Polars, whose import no command but the first `up` should wait for.
+    from gpu_worker.score import warm_scorer  # noqa: PLC0415 - see above
+    from gpu_worker.settings import load_worker_settings  # noqa: PLC0415 - see above
     from parjanya_dagster.control.policies import publish_policy  # noqa: PLC0415 - see above
-    from parjanya_dagster.policies.shipped import shipped_policy  # noqa: PLC0415 - see above
+    from parjanya_dagster.policies.shipped import shipped_policy_for  # noqa: PLC0415 - see above
 
-    shipped = shipped_policy()
+    own = load_worker_settings()
+    if own.model is None:
+        warm_scorer()  # an engine that came with the package says here what it can't answer, others at boot
+    shipped = shipped_policy_for(own.pack)
     with recorded(platform, "parjanya up", f"policy publish {shipped.version}"):
-        publish_policy(platform, shipped.canonical)
+        publish_policy(platform, shipped.canonical, asked_pack=own.pack)
 
 
 def endpoints(home: Home) -> Endpoints:
@@ -201,7 +206,10 @@ def _fleet(home: Home, aws: LocalAws, *, with_dagster: bool) -> Service:
 
 
 _FOR_WORKERS: Final = ("DAGSTER_HOME", "PARJANYA_ARTIFACTS_BUCKET", "PARJANYA_HOME")
-_TUNING: Final = ("PARJANYA_ENGINE", "PARJANYA_HEADLESS_AFTER_S", "PARJANYA_VISIBILITY_S")
+_TUNING: Final = (
+    *("PARJANYA_ENGINE", "PARJANYA_HEADLESS_AFTER_S", "PARJANYA_VISIBILITY_S"),
+    *(f"PARJANYA_WORKER_{name}" for name in ("DEVICE", "MICRO_BATCH", "MODEL", "PACK")),
+)
 
 
 def _dagster_environment(home: Home, aws: LocalAws) -> dict[str, str]:
