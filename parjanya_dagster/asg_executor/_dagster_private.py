@@ -8,17 +8,22 @@ there and is repaired here.
 
 import base64
 import os
+import shutil
 import subprocess
 import sys
+import threading
+import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from typing import Any, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Final, TextIO, cast
 
 import dagster as dg
 from dagster._cli.api import _execute_step_command_body
 from dagster._core.events import DagsterEvent, DagsterEventType, EngineEventData
 from dagster._core.events.log import EventLogEntry
+from dagster._core.execution import compute_logs
 from dagster._core.execution.context.system import IStepContext, PlanOrchestrationContext
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode, get_retries_config
@@ -55,15 +60,20 @@ __all__ = [
     "in_process_executor",
     "interrupts_captured",
     "local_step_process",
+    "mirror_output_by_thread",
     "open_instance",
     "report_step_location",
     "retries_field",
+    "run_of",
     "step_args_from_text",
     "step_args_to_text",
     "step_worker_starting",
     "tag_concurrency_limits_field",
 ]
 
+_MIRROR_EVERY_S: Final = 1.0
+_SHORTEST_PAUSE_S: Final = 0.02
+_READINGS_PER_SILENCE: Final = 10
 _FINAL_STATUSES = frozenset({StepEventStatus.SUCCESS, StepEventStatus.FAILURE, StepEventStatus.SKIPPED})
 _STEP_RESULTS = frozenset(
     {DagsterEventType.STEP_SUCCESS, DagsterEventType.STEP_FAILURE, DagsterEventType.STEP_UP_FOR_RETRY},
@@ -80,6 +90,30 @@ def tag_concurrency_limits_field() -> dg.Field:
     return cast("dg.Field", get_tag_concurrency_limits_config())  # type: ignore[no-untyped-call]  # as above
 
 
+class AttentiveExecutor(StepDelegatingExecutor):
+    """Dagster's loop, with a pause between two readings of the event log that follows the run.
+
+    It is a tenth of the time since the last event: a step of a tenth of a second is seen to end at once, and
+    one of an hour is looked at no oftener than `longest_pause_s`.
+    """
+
+    def __init__(self, handler: StepHandler, *, longest_pause_s: float, **options: Any) -> None:  # noqa: ANN401 -- the loop's own options
+        super().__init__(handler, sleep_seconds=_SHORTEST_PAUSE_S, **options)
+        self._longest_pause_s = longest_pause_s
+        self._heard_at = time.monotonic()
+
+    def _pop_events(
+        self, instance: dg.DagsterInstance, run_id: str, seen_storage_ids: set[int]
+    ) -> Sequence[DagsterEvent]:
+        events = super()._pop_events(instance, run_id, seen_storage_ids)
+        now = time.monotonic()
+        if events:
+            self._heard_at = now
+        pause_s = max((now - self._heard_at) / _READINGS_PER_SILENCE, _SHORTEST_PAUSE_S)
+        self._sleep_seconds = min(pause_s, self._longest_pause_s)
+        return events
+
+
 def delegating_executor(
     handler: StepHandler,
     *,
@@ -94,10 +128,10 @@ def delegating_executor(
     Its own check for duplicate steps stays off: the lease admits one worker atomically, while that check
     skips a step silently, without ever writing a result.
     """
-    return StepDelegatingExecutor(
+    return AttentiveExecutor(
         handler,
+        longest_pause_s=poll_s,
         retries=retries,
-        sleep_seconds=poll_s,
         check_step_health_interval_seconds=health_interval_s,
         max_concurrent=max_concurrent,
         tag_concurrency_limits=tag_concurrency_limits,
@@ -133,16 +167,58 @@ def open_instance(reference: InstanceRef) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_ref(reference)
 
 
-def execute_step(args: ExecuteStepArgs, instance: dg.DagsterInstance) -> Iterator[DagsterEvent]:
+def run_of(args: ExecuteStepArgs, instance: dg.DagsterInstance) -> dg.DagsterRun:
+    """Return the run these arguments belong to.
+
+    Raises:
+        LookupError: this machine's storage is not the run worker's.
+    """
+    run = instance.get_run_by_id(args.run_id)
+    if run is None:
+        raise LookupError(f"run {args.run_id} is not in this worker's Dagster storage")
+    return run
+
+
+def execute_step(
+    args: ExecuteStepArgs, instance: dg.DagsterInstance, run: dg.DagsterRun
+) -> Iterator[DagsterEvent]:
     """Execute one step in this process and thread, capturing its output as the instance's compute logs.
 
     Failures of user code become events. Raises what `dagster api execute_step` would exit with: an interrupt,
     or an error outside user code, for which no step result is written.
     """
-    run = instance.get_run_by_id(args.run_id)
-    if run is None:
-        raise LookupError(f"run {args.run_id} is not in this worker's Dagster storage")
     return _execute_step_command_body(args, instance, run)
+
+
+def mirror_output_by_thread() -> None:
+    """Copy captured output to this process's own streams by a thread, from now on.
+
+    Dagster starts four processes for that in every step, two of them Python, and loses what a step prints in
+    its last second. There is no public seam.
+    """
+    compute_logs.tail_to_stream = _mirrored
+
+
+@contextmanager
+def _mirrored(path: str, stream: TextIO) -> Iterator[None]:
+    has_ended = threading.Event()
+    target = os.dup(stream.fileno())  # before the block redirects the stream itself
+
+    def copy() -> None:
+        with Path(path).open("rb") as captured, os.fdopen(target, "wb") as mirror:
+            is_last = False
+            while not is_last:
+                is_last = has_ended.wait(_MIRROR_EVERY_S)
+                shutil.copyfileobj(captured, mirror)
+                mirror.flush()
+
+    copier = threading.Thread(target=copy, name="mirror", daemon=True)
+    copier.start()
+    try:
+        yield
+    finally:
+        has_ended.set()
+        copier.join()
 
 
 def interrupts_captured() -> AbstractContextManager[None]:
@@ -200,15 +276,15 @@ def engine_event(
 
 def report_step_location(
     instance: dg.DagsterInstance,
-    args: ExecuteStepArgs,
+    run: dg.DagsterRun,
+    step_key: str,
     message: str,
     metadata: Mapping[str, dg.MetadataValue[Any]],
 ) -> None:
     """Record, from the worker, where a step is being executed."""
-    [step_key] = args.step_keys_to_execute or []
     instance.report_engine_event(
         message,
-        dagster_run=instance.get_run_by_id(args.run_id),
+        dagster_run=run,
         engine_event_data=EngineEventData(metadata=metadata),
         step_key=step_key,
     )

@@ -145,9 +145,11 @@ class StepChild:
     def _execute_step(self, message: StepMessage) -> None:
         args = private.step_args_from_text(unpack_text(message.packed_args))
         instance = self._instance_of(args)
+        run = private.run_of(args, instance)
         private.report_step_location(
             instance,
-            args,
+            run,
+            message.step_key,
             f"Executing on {self._identity.instance_id}.",
             {
                 "instance_id": dg.MetadataValue.text(self._identity.instance_id),
@@ -157,7 +159,7 @@ class StepChild:
                 "log": _linked(self._identity.log_location),
             },
         )
-        for _ in private.execute_step(args, instance):
+        for _ in private.execute_step(args, instance, run):
             pass
 
     def _instance_of(self, args: private.ExecuteStepArgs) -> dg.DagsterInstance:
@@ -236,6 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Programs started by a step must not hold our end of the socket open.
     os.set_inheritable(options.socket_fd, False)  # noqa: FBT003 -- the function's only parameter of that kind
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    private.mirror_output_by_thread()
     for module_name in options.preload:
         importlib.import_module(module_name)
     child = StepChild(

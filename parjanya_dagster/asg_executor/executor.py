@@ -95,7 +95,10 @@ CONFIG_SCHEMA = {
         description="Between a worker's end and its result being visible in the event log.",
     ),
     "poll_seconds": dg.Field(
-        float, default_value=0.1, description="Between two readings of the run's events."
+        float,
+        default_value=0.5,
+        description="The longest pause between two readings of the run's events; usually a tenth of the time"
+        " since the last one.",
     ),
     "max_instances_per_launch": dg.Field(
         int,

@@ -39,7 +39,7 @@ class LocalSteps:
         """Execute a step here and now; its result is in the event log when this returns."""
         self._inline_ends[lease_id] = "it ended in the run worker and left no step result"
         try:
-            for _ in private.execute_step(args, instance):
+            for _ in private.execute_step(args, instance, private.run_of(args, instance)):
                 pass
         except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
             # The step has taken the signal; the loop, which has to end the run, must see one too.
