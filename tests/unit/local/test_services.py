@@ -67,6 +67,14 @@ def test_service_with_another_command_replaces_the_old_one(home: Path) -> None:
     assert services.find("napper", home) == new
 
 
+def is_over(pid: int) -> bool:
+    """Whether a process runs no more; one that waits to be reaped does not."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def test_service_when_stopped_takes_its_children_along(home: Path) -> None:
     """Nothing is left running."""
     service = a_service(PARENT, home=home, says=r"^\d+$")
@@ -77,7 +85,7 @@ def test_service_when_stopped_takes_its_children_along(home: Path) -> None:
     assert services.stop("napper", "unknown", home=home) == ["napper"]
 
     assert services.find("napper", home) is None
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    assert is_over(child)
 
 
 def test_service_that_ignores_the_request_to_end_is_killed(home: Path) -> None:
@@ -88,7 +96,7 @@ def test_service_that_ignores_the_request_to_end_is_killed(home: Path) -> None:
 
     services.stop("napper", home=home, patience_s=0.1)
 
-    assert not psutil.pid_exists(running.pid)
+    assert is_over(running.pid)
 
 
 def test_record_of_a_pid_that_belongs_to_somebody_else_counts_as_none(home: Path) -> None:
