@@ -10,7 +10,8 @@ from rich.table import Table
 from parjanya_dagster.cli.connection import connect
 from parjanya_dagster.cli.home import load_home
 from parjanya_dagster.cli.tables import console_for_tables, words_of_time
-from parjanya_dagster.control.capacity_report import CapacityReport, report_capacity
+from parjanya_dagster.control.capacity_report import CapacityReport, report_fleets
+from parjanya_dagster.core.names import USUAL_FLEET
 from parjanya_dagster.core.reconcile.wording import counted
 
 
@@ -25,11 +26,16 @@ def capacity(*, as_json: bool, limit: int) -> None:
     A deadline (PARJANYA_DEADLINE_S), a cap on what the fleet may cost per hour (PARJANYA_PRICE_CAP_USD) and
     the price of an instance (PARJANYA_INSTANCE_USD_PER_HOUR) decide. Nothing is changed.
     """
-    report = report_capacity(connect(load_home()), decisions=limit)
+    usual, *others = report_fleets(connect(load_home()), decisions=limit)
     if as_json:
-        click.echo(json.dumps(report.document()))
-    else:
-        show(report, console_for_tables())
+        extra = {"others": [each.document() for each in others]} if others else {}
+        click.echo(json.dumps(usual.document() | extra))
+        return
+    console = console_for_tables()
+    for report in (*others, usual):  # the usual one last: what was decided for all of them stands below it
+        if others:
+            console.print(f"[bold cyan]fleet {report.fleet or USUAL_FLEET}[/]")
+        show(report, console)
 
 
 def show(report: CapacityReport, console: Console) -> None:
@@ -88,7 +94,7 @@ def _decisions(report: CapacityReport) -> Table:
         table.add_row(
             words_of_time(each.at),
             each.plane,
-            each.action.replace("_", " "),
+            each.action.replace("_", " ") + (f" of {each.fleet}" if each.fleet else ""),
             "" if each.desired is None else str(each.desired),
             escape(each.reason),
         )

@@ -56,7 +56,8 @@ def intent_faults(platform: Platform) -> list[str]:
     rows = platform.images.get_many(stamped)  # the index lags: only the rows themselves count
     left = [str(row.key) for row in rows if row.has_outstanding_intent]
     faults = [f"outstanding stamps: {', '.join(left)}"] if left else []
-    faults += _queue_faults("queue", platform.queue.depth())
+    for fleet, depth in platform.queue_depths().items():
+        faults += _queue_faults(f"queue of fleet {fleet}" if fleet else "queue", depth)
     return faults + _queue_faults("dead letters", platform.queue.dead_letter_depth())
 
 

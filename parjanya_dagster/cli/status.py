@@ -89,6 +89,10 @@ def platform_report(platform: Platform) -> dict[str, Any]:
         "dead_letters": _queue(evidence.dead_letter_queue),
         "open_dead_letters": _reading(evidence.dead_letters, len),
         "fleet": _fleet(evidence.fleet),
+        "others": {
+            name: {"queue": _queue(each.queue), "fleet": _fleet(each.fleet)}
+            for name, each in evidence.others.items()
+        },
         "capacity": _readable(lambda: _capacity(platform)),
         "heartbeat_age_s": _reading(
             evidence.heartbeats,
@@ -183,6 +187,8 @@ def show_platform(console: Console, report: dict[str, Any]) -> None:
         f"{_told(report['dead_letters'])}; on record {_told(report['open_dead_letters'])} open",
     )
     line("fleet", _told(report["fleet"]))
+    for name, each in report["others"].items():
+        line(name, f"queue {_told(each['queue'])}; fleet {_told(each['fleet'])}")
     line("capacity", _told(report["capacity"]) or "unknown: the group cannot be read")
     ages = report["heartbeat_age_s"]
     if "blind" not in ages:

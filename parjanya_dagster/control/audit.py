@@ -133,8 +133,9 @@ def audit_intents(platform: Platform) -> IntentAudit:
     """
     now = platform.clock()
     sent = platform.images.outstanding(sent_before=now - platform.limits.queue_settling, limit=_WAITING_READ)
-    queue, dead = platform.queue.depth(), platform.queue.dead_letter_depth()
-    messages = None if isinstance(queue, Blind) else queue.value.total
+    queues, dead = platform.queue_depths(), platform.queue.dead_letter_depth()
+    totals = [None if isinstance(queue, Blind) else queue.value.total for queue in queues.values()]
+    messages = None if None in totals else sum(filter(None, totals))
     dead_letters = None if isinstance(dead, Blind) else dead.value.total
     unaccounted = None
     if messages is not None and dead_letters is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from parjanya_dagster.control.capacity import Decision, last_decisions
 from parjanya_dagster.control.platform import Platform
-from parjanya_dagster.control.reconcile import reconcile_world
+from parjanya_dagster.control.reconcile import Cycle, reconcile_world
 from parjanya_dagster.core.belief.pulse import Pulse
 from parjanya_dagster.core.belief.signals import Blind, FleetSize, Instance, Reading
 from parjanya_dagster.core.reconcile.actions import (
@@ -32,6 +32,7 @@ class CapacityReport:
     """Capacity as it is now.
 
     Args:
+        fleet: the extra fleet that this is about; None for the usual one.
         size: the group; None while it cannot be read.
         target: how large it should be; None while the group cannot be read.
         actions: what the next cycle would do.
@@ -40,6 +41,7 @@ class CapacityReport:
     """
 
     at: datetime
+    fleet: str | None = None
     size: FleetSize | None
     target: Target | None
     view: CapacityView
@@ -51,13 +53,15 @@ class CapacityReport:
     @property
     def next_steps(self) -> list[str]:
         """What the next cycle would do, for a person."""
-        return [words for words in map(words_of, self.actions) if words]
+        own = (each for each in self.actions if getattr(each, "fleet", self.fleet) == self.fleet)
+        return [words for words in map(words_of, own) if words]
 
     def document(self) -> dict[str, Any]:
         """Return the report as plain values: the contract of `parjanya capacity --json`."""
         target, limits = self.target, self.limits
         return {
             "at": self.at.isoformat(),
+            "of_fleet": self.fleet,
             "wish": {
                 "deadline_s": limits.time_allowed.total_seconds(),
                 "price_cap_usd_per_hour": limits.price_cap_usd_per_hour,
@@ -97,26 +101,43 @@ class CapacityReport:
 
 
 def report_capacity(platform: Platform, *, decisions: int = 5) -> CapacityReport:
-    """Return the report; nothing is changed.
+    """Return the report on the usual fleet; see `report_fleets`."""
+    return report_fleets(platform, decisions=decisions)[0]
+
+
+def report_fleets(platform: Platform, *, decisions: int = 5) -> list[CapacityReport]:
+    """Return a report on each fleet, the usual one first; nothing is changed.
 
     Args:
-        decisions: how many earlier ones to return.
+        decisions: how many earlier ones to return with the first; they are of all fleets.
 
     Raises:
         EdgeError: the record of decisions cannot be read; anything else becomes Blind.
     """
     cycle, now = reconcile_world(platform, dry_run=True), platform.clock()
-    reading = fleet_reading(cycle.snapshot, repairs=cycle.actions, limits=platform.limits, now=now)
+    made = last_decisions(platform, limit=decisions)
+    return [
+        _report_of(platform.of_fleet(name), cycle, made if name is None else (), now=now)
+        for name in cycle.snapshot.sights
+    ]
+
+
+def _report_of(
+    platform: Platform, cycle: Cycle, decisions: Sequence[Decision], *, now: datetime
+) -> CapacityReport:
+    snapshot, fleet = cycle.snapshot, platform.fleet_name
+    reading = fleet_reading(snapshot, repairs=cycle.actions, limits=platform.limits, now=now, fleet=fleet)
     size = None if isinstance(reading.fleet, Blind) else reading.fleet.value
     return CapacityReport(
         at=now,
+        fleet=fleet,
         size=size,
         target=target_of(reading, size, limits=platform.capacity, now=now) if size else None,
-        view=cycle.snapshot.view,
+        view=snapshot.sights[fleet].view,
         limits=platform.capacity,
         actions=cycle.actions,
-        decisions=last_decisions(platform, limit=decisions),
-        blind=(*reading.blind, *cycle.snapshot.unread),
+        decisions=decisions,
+        blind=(*reading.blind, *snapshot.unread),
     )
 
 
@@ -164,6 +185,7 @@ def _decision(decision: Decision) -> dict[str, Any]:
         "at": decision.at.isoformat(),
         "plane": decision.plane,
         "action": decision.action,
+        "fleet": decision.fleet,
         "desired": decision.desired,
         "reason": decision.reason,
         "plan": decision.plan.words if decision.plan else None,

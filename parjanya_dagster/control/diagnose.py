@@ -18,7 +18,7 @@ from parjanya_dagster.core.belief.pulse import Pulse
 from parjanya_dagster.core.belief.signals import Blind, QueueSignal, Reading
 from parjanya_dagster.core.names import NO_SOURCES, TenantSources
 from parjanya_dagster.core.reconcile.diagnose import diagnose
-from parjanya_dagster.core.reconcile.evidence import Evidence, Patience, Residue, Rows
+from parjanya_dagster.core.reconcile.evidence import Evidence, FleetEvidence, Patience, Residue, Rows
 from parjanya_dagster.core.reconcile.findings import Finding
 from parjanya_dagster.core.records import RecordKind
 from parjanya_dagster.core.truth.row import ImageRow, Lane
@@ -44,6 +44,7 @@ def observe_evidence(platform: Platform) -> Evidence:
     queue, dead_letter_queue = platform.queue.depth(), platform.queue.dead_letter_depth()
     if all(isinstance(each, Blind) for each in (registry, queue, dead_letter_queue)):
         return _nothing_else(platform, registry, queue, dead_letter_queue)
+    queues = {name: each.queue.depth() for name, each in platform.others.items()}
     rows = reading_of(platform, "image rows", lambda: _rows(platform, registry))
     return Evidence(
         queue=queue,
@@ -63,6 +64,18 @@ def observe_evidence(platform: Platform) -> Evidence:
         names=platform.names,
         sources=reading_of(platform, "sources", lambda: _sources(platform, rows)),
         breaker_limits=platform.capacity.breaker,
+        others={name: _evidence_of(platform.of_fleet(name), queue) for name, queue in queues.items()},
+    )
+
+
+def _evidence_of(platform: Platform, queue: QueueSignal) -> FleetEvidence:
+    """Return what a diagnosis may look at of an extra fleet, asked of the platform as that fleet has it."""
+    return FleetEvidence(
+        queue=queue,
+        fleet=platform.fleet.size(),
+        launches=platform.fleet.launches(),
+        boots=reading_of(platform, "boots", lambda: newest_boots(platform)),
+        memory=reading_of(platform, "capacity memory", lambda: capacity_memory(platform)),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from parjanya_dagster.core.archive import Archive
+from parjanya_dagster.core.belief.signals import QueueSignal
 from parjanya_dagster.core.names import Names, remembered_as
 from parjanya_dagster.core.ports import (
     ControlStore,
@@ -24,6 +25,7 @@ from parjanya_dagster.core.ports import (
 from parjanya_dagster.core.reading import ImageReader
 from parjanya_dagster.core.reconcile.capacity import CapacityLimits
 from parjanya_dagster.core.reconcile.limits import Limits
+from parjanya_dagster.core.reconcile.snapshot import by_fleet
 from parjanya_dagster.core.records import Records
 
 
@@ -78,6 +80,10 @@ class Platform:
         if own is None:
             return self
         return replace(self, fleet_name=name, queue=own.queue, fleet=own.fleet, capacity=own.capacity)
+
+    def queue_depths(self) -> dict[str | None, QueueSignal]:
+        """Return the message counts of every queue of jobs, the usual one's (None) first."""
+        return by_fleet(self.queue.depth(), {name: each.queue.depth() for name, each in self.others.items()})
 
     @property
     def other_capacities(self) -> dict[str, CapacityLimits]:

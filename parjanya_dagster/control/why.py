@@ -14,7 +14,7 @@ from parjanya_dagster.core.errors import EdgeError, InvalidRequestError
 from parjanya_dagster.core.names import checked_tenant
 from parjanya_dagster.core.reconcile.dead_letters import DeadLetterRecord
 from parjanya_dagster.core.reconcile.why import Answer, Surroundings, why_image
-from parjanya_dagster.core.reconcile.why_tenant import why_tenant
+from parjanya_dagster.core.reconcile.why_tenant import oldest_waiting, why_tenant
 from parjanya_dagster.core.truth.identity import ImageKey, created_at_of, image_key_from
 from parjanya_dagster.core.truth.row import ImageRow
 from parjanya_dagster.core.truth.trail import TrailEntry
@@ -37,7 +37,7 @@ def why(platform: Platform, subject: str) -> Answer:
     if subject.startswith(TENANT):
         return _why_tenant(platform, checked_tenant(subject.removeprefix(TENANT)))
     row = _row(platform, subject)
-    around = _surroundings(platform, row)
+    around = _surroundings(platform.of_fleet(row.fleet), row)
     return why_image(row, around, platform.limits, platform.clock())
 
 
@@ -49,19 +49,24 @@ def waits_of(platform: Platform, rows: Sequence[ImageRow]) -> dict[ImageKey, Ans
     waiting = [row for row in rows if not row.status.is_settled and not row.quarantined]
     if not waiting:
         return {}
+    here = {row.key: platform.of_fleet(row.fleet) for row in waiting}
     try:
-        around = _surroundings(platform)
+        asked = {at.fleet_name: at for at in here.values()}
+        around = {name: _surroundings(at) for name, at in asked.items()}
     except EdgeError:
         return {}
-    if isinstance(around.queue, Blind) or isinstance(around.fleet, Blind):
+    if any(isinstance(each.queue, Blind) or isinstance(each.fleet, Blind) for each in around.values()):
         return {}  # why it cannot be read is for operators, and for `why`
     now = platform.clock()
-    return {row.key: why_image(row, around, platform.limits, now) for row in waiting}
+    return {
+        row.key: why_image(row, around[here[row.key].fleet_name], platform.limits, now) for row in waiting
+    }
 
 
 def _why_tenant(platform: Platform, tenant_id: str) -> Answer:
     rows = images_of(platform, tenant_id, limit=NEWEST_READ)
     is_registered = tenant_id in platform.control.tenants()
+    oldest = oldest_waiting(rows)
     if not rows and not is_registered:
         raise InvalidRequestError(
             f"there is no tenant '{tenant_id}': it has neither a registry marker nor images; "
@@ -71,7 +76,7 @@ def _why_tenant(platform: Platform, tenant_id: str) -> Answer:
         tenant_id,
         rows,
         is_registered=is_registered,
-        around=_surroundings(platform),
+        around=_surroundings(platform.of_fleet(oldest.fleet if oldest else None)),
         limits=platform.limits,
         now=platform.clock(),
     )
@@ -106,6 +111,7 @@ def _surroundings(platform: Platform, row: ImageRow | None = None) -> Surroundin
         queue=platform.queue.depth(),
         fleet=platform.fleet.size(),
         heartbeats=platform.control.heartbeats(),
+        fleet_name=platform.fleet_name,
         dead_letter=_dead_letter(platform, row) if row else None,
         trail=_trail(platform, row) if row else (),
     )

@@ -4,7 +4,7 @@ Blind is never zero. A reader that cannot see says so in the type, so that nobod
 refused call (field notes: KEDA issue 8036).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -26,6 +26,10 @@ class Blind:
     signal: str
     reason: str
     at: datetime
+
+    def of_fleet(self, name: str) -> "Blind":
+        """Return the same, saying of which extra fleet it is."""
+        return replace(self, signal=f"{self.signal} of fleet {name}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -193,6 +193,7 @@ class ReportBlind:
     """Say that a signal could not be read."""
 
     blind: Blind
+    fleet: str | None = None
 
 
 CapacityAction = ScaleOut | ScaleIn | Terminate | FallBack | LearnCapacity

@@ -4,7 +4,7 @@ A part that could not be read supports no conclusion at all; the others still do
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -88,6 +88,17 @@ class Residue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FleetEvidence:
+    """What a diagnosis may look at of an extra fleet; see `Evidence`."""
+
+    queue: QueueSignal
+    fleet: FleetSignal
+    launches: LaunchesSignal
+    boots: BootsSignal
+    memory: Reading[CapacityMemory] | Blind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """One reading of Truth and Belief for a diagnosis.
 
@@ -101,6 +112,7 @@ class Evidence:
         dead_letters: what was recorded of messages that were given up, and nobody acknowledged.
         sources: foreign buckets that operators registered, of the rows here at least.
         residues: of each tenant's last audit, where it left one.
+        others: of the extra fleets, by name; what stands beside it is of the usual one, or of all.
     """
 
     rows: Reading[Rows] | Blind
@@ -120,6 +132,59 @@ class Evidence:
     names: Names
     sources: Reading[TenantSources] | Blind
     breaker_limits: BreakerLimits
+    others: Mapping[str, FleetEvidence] = field(default_factory=dict)
+
+    def of_fleet(self, name: str | None) -> "Evidence":
+        """Return the evidence about one fleet alone: its queue, group, rows, and the pulses of its instances.
+
+        Args:
+            name: an extra fleet; None for the usual one, which has the rows of fleets that are no more.
+        """
+        if not self.others:
+            return self
+        own = self.others[name] if name else self
+        return replace(
+            self,
+            queue=own.queue,
+            fleet=own.fleet,
+            launches=own.launches,
+            boots=own.boots,
+            memory=own.memory,
+            steps=Reading(value=0, at=own.queue.at) if name else self.steps,
+            rows=self._rows_of(name),
+            pulses=self._pulses_of(name),
+            others={},
+        )
+
+    @property
+    def messages(self) -> int | None:
+        """Messages on every queue of jobs; None while any of them cannot be read."""
+        queues = (self.queue, *(each.queue for each in self.others.values()))
+        depths = [value_of(each) for each in queues]
+        return None if None in depths else sum(depth.total for depth in depths if depth is not None)
+
+    def _rows_of(self, name: str | None) -> "Reading[Rows] | Blind":
+        if isinstance(self.rows, Blind):
+            return self.rows
+
+        def own(rows: tuple[ImageRow, ...]) -> tuple[ImageRow, ...]:
+            return tuple(row for row in rows if (row.fleet if row.fleet in self.others else None) == name)
+
+        rows = self.rows.value
+        parts = Rows(gaps=own(rows.gaps), outstanding=own(rows.outstanding), newest=own(rows.newest))
+        return replace(self.rows, value=parts)
+
+    def _pulses_of(self, name: str | None) -> PulsesSignal:
+        if isinstance(self.pulses, Blind):
+            return self.pulses
+        groups = {each: value_of(part.fleet) for each, part in self.others.items()}
+        fleet_of = {
+            instance.instance_id: each
+            for each, group in groups.items()
+            for instance in (group.instances if group else ())
+        }
+        own = {each: pulse for each, pulse in self.pulses.value.items() if fleet_of.get(each) == name}
+        return replace(self.pulses, value=own)
 
     @property
     def tenants(self) -> frozenset[str]:
@@ -139,7 +204,10 @@ class Evidence:
     @property
     def blind(self) -> list[Blind]:
         """Everything that could not be read, each once."""
-        parts = (getattr(self, field.name) for field in fields(self))
+        parts = [getattr(self, field.name) for field in fields(self)]
+        for name, own in self.others.items():
+            of_it = (getattr(own, field.name) for field in fields(own))
+            parts += [part.of_fleet(name) for part in of_it if isinstance(part, Blind)]
         return list(dict.fromkeys(part for part in parts if isinstance(part, Blind)))
 
 

@@ -36,7 +36,7 @@ from parjanya_dagster.core.reconcile.gaps import (
 )
 from parjanya_dagster.core.reconcile.lanes import regrade_rooms
 from parjanya_dagster.core.reconcile.limits import Limits
-from parjanya_dagster.core.reconcile.snapshot import Snapshot, blind_of, by_fleet
+from parjanya_dagster.core.reconcile.snapshot import Snapshot, by_fleet
 from parjanya_dagster.core.reconcile.turns import in_turns
 from parjanya_dagster.core.truth.row import ImageRow, Lane, Status
 
@@ -80,10 +80,11 @@ def plan(
         *(ReportBlind(blind=blind) for blind in snapshot.blinds),
         *(_memory_actions(snapshot, limits=limits, now=now) if snapshot.whole else ()),
         *(
-            _named(action, fleet)
+            action
             for fleet in snapshot.sights
-            for action in fleet_actions(
+            for action in _fleet_actions(
                 fleet_reading(snapshot, repairs=quick, limits=limits, now=now, fleet=fleet),
+                fleet,
                 limits=capacities[fleet],
                 now=now,
             )
@@ -95,13 +96,22 @@ def plan(
     ]
 
 
-def _named(action: FleetAction, fleet: str | None) -> FleetAction:
-    """Return an action that says which extra fleet it is about."""
+def _fleet_actions(
+    reading: FleetReading, fleet: str | None, *, limits: CapacityLimits, now: datetime
+) -> list[FleetAction]:
+    """Return what to do about a fleet; each action says which extra one it is about."""
+    actions = fleet_actions(reading, limits=limits, now=now)
     if fleet is None:
-        return action
+        return actions
+    if isinstance(reading.queue, Blind):
+        actions = [ReportBlind(blind=reading.queue), *actions]
+    return [_named(action, fleet) for action in actions]
+
+
+def _named(action: FleetAction, fleet: str) -> FleetAction:
     match action:
         case ReportBlind(blind=blind):
-            return replace(action, blind=blind_of(blind, fleet))
+            return replace(action, blind=blind.of_fleet(fleet), fleet=fleet)
         case RememberEmptyReadings(signal=signal):
             return replace(action, signal=remembered_as(signal, fleet))
         case _:

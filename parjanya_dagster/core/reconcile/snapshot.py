@@ -129,12 +129,9 @@ class Snapshot:
 
     @property
     def blinds(self) -> list[Blind]:
-        """Everything that could not be read, but for what the rules of capacity report themselves."""
+        """What could not be read; of fleets and their queues, the usual one's queue alone."""
         signals = (self.queue, self.dead_letters, self.steps)
-        others = (
-            blind_of(each.queue, name) for name, each in self.others.items() if isinstance(each.queue, Blind)
-        )
-        return [*self.unread, *self.unseen, *(each for each in signals if isinstance(each, Blind)), *others]
+        return [*self.unread, *self.unseen, *(each for each in signals if isinstance(each, Blind))]
 
     def as_of(self, now: datetime, *, life: timedelta) -> "Snapshot":
         """Return the snapshot as it may be used now: readings older than `life` are Blind."""
@@ -152,8 +149,3 @@ def by_fleet(usual: T, others: Mapping[str, T]) -> dict[str | None, T]:
     """Return what there is of each fleet, the usual one (None) first."""
     pairs: list[tuple[str | None, T]] = [(None, usual), *others.items()]
     return dict(pairs)
-
-
-def blind_of(blind: Blind, fleet: str | None) -> Blind:
-    """Return a blindness that says of which extra fleet it is."""
-    return blind if fleet is None else replace(blind, signal=f"{blind.signal} of fleet {fleet}")

@@ -15,9 +15,9 @@ def no_intent(evidence: Evidence, patience: Patience, now: datetime) -> Finding 
     rows = value_of(evidence.rows)
     if rows is None:
         return None
-    queue = value_of(evidence.queue)
+    messages = evidence.messages
     # Regrades wait behind what is queued, by design; fresh rows never do.
-    lanes = set(Lane) if queue is not None and queue.total == 0 else {Lane.FRESH}
+    lanes = set(Lane) if messages == 0 else {Lane.FRESH}
     before = now - patience.gap
     missed = [
         row for row in rows.gaps if row.lane in lanes and row.due_at is not None and row.due_at < before
@@ -36,7 +36,7 @@ def no_intent(evidence: Evidence, patience: Patience, now: datetime) -> Finding 
             ", ".join(
                 f"{tenant}: {counted(count, 'row')}" for tenant, count in sorted(gap.by_tenant.items())
             ),
-            f"intents queue: {counted(queue.total, 'message')}" if queue else "",
+            "" if messages is None else f"{_queues(evidence)}: {counted(messages, 'message')}",
             f"for example {', '.join(gap.samples)}",
         ),
         since=oldest,
@@ -49,13 +49,13 @@ def no_intent(evidence: Evidence, patience: Patience, now: datetime) -> Finding 
 
 def lost_intent(evidence: Evidence, patience: Patience, now: datetime) -> Finding | None:
     """Rows say that their job is out, and no queue holds so many (incident 1)."""
-    rows, queue = value_of(evidence.rows), value_of(evidence.queue)
+    rows, messages = value_of(evidence.rows), evidence.messages
     dead = value_of(evidence.dead_letter_queue)
-    if rows is None or queue is None or dead is None:
+    if rows is None or messages is None or dead is None:
         return None
     before = now - patience.queue
     old = [row for row in rows.outstanding if row.intent_at is not None and row.intent_at < before]
-    lost = len(old) - queue.total - dead.total
+    lost = len(old) - messages - dead.total
     if lost <= 0:
         return None
     since = min(row.intent_at for row in old if row.intent_at is not None)
@@ -64,7 +64,7 @@ def lost_intent(evidence: Evidence, patience: Patience, now: datetime) -> Findin
         summary=f"{counted(lost, 'job')} cannot be on any queue, and their rows wait for them",
         evidence=facts(
             f"{counted(len(old), 'row')} stamped more than {lasting(patience.queue)} ago",
-            f"intents queue: {counted(queue.total, 'message')}, dead letters: {dead.total}",
+            f"{_queues(evidence)}: {counted(messages, 'message')}, dead letters: {dead.total}",
             row_samples(sorted(old, key=lambda row: row.intent_at or now)),
         ),
         since=since,
@@ -167,6 +167,10 @@ def is_misrouted(row: ImageRow, *, names: Names, sources: TenantSources | None) 
     if owner is not None:
         return owner != tenant_id
     return sources is not None and not sources.admit(tenant_id, bucket)
+
+
+def _queues(evidence: Evidence) -> str:
+    return "all intents queues" if evidence.others else "intents queue"
 
 
 def _is_astray(row: ImageRow, evidence: Evidence) -> bool:

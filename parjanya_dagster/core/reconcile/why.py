@@ -13,10 +13,13 @@ from typing import Any, Final, assert_never
 from parjanya_dagster.core.belief.signals import Blind, FleetSignal, QueueSignal
 from parjanya_dagster.core.reconcile.dead_letters import DeadLetterRecord
 from parjanya_dagster.core.reconcile.limits import Limits
+from parjanya_dagster.core.reconcile.replay_plan import failure_of
 from parjanya_dagster.core.reconcile.wording import counted, facts, lasting
 from parjanya_dagster.core.truth.row import ImageRow, Status
 from parjanya_dagster.core.truth.trail import TrailEntry
 
+OOM: Final = "oom"
+"""Code of the failure that larger instances may get past."""
 SWEEP: Final = timedelta(minutes=1)
 """A sweep looks at what is due this often."""
 
@@ -38,6 +41,8 @@ class Surroundings:
     """What a row's wait depends on.
 
     Args:
+        queue: of the fleet that the row waits for, and so is `fleet`.
+        fleet_name: that fleet's, if it is an extra one.
         dead_letter: what was recorded of a message of this image that was given up.
         trail: entries that may have moved this row, newest first.
     """
@@ -45,6 +50,7 @@ class Surroundings:
     queue: QueueSignal
     fleet: FleetSignal
     heartbeats: Mapping[str, datetime]
+    fleet_name: str | None = None
     dead_letter: DeadLetterRecord | None = None
     trail: Sequence[TrailEntry] = ()
 
@@ -155,6 +161,7 @@ def _gap(row: ImageRow, around: Surroundings, now: datetime) -> Answer:
         evidence=facts(
             f"last error: {row.last_error}" if row.last_error else "",
             f"{counted(row.returns, 'dead letter')} of this generation came back" if row.returns else "",
+            _destination(row, around),
             *_beats(around, now),
         ),
     )
@@ -175,8 +182,19 @@ def _job(row: ImageRow, around: Surroundings, limits: Limits, now: datetime) -> 
             "generation",
             counted(row.attempts, "attempt") + " recorded on this image alone" if row.attempts else "",
             f"last error: {row.last_error}" if row.last_error else "",
+            _destination(row, around),
             *_dead_letter(around),
         ),
+    )
+
+
+def _destination(row: ImageRow, around: Surroundings) -> str:
+    """Return which fleet a row waits for, where a replay named one."""
+    if row.fleet is None:
+        return ""
+    is_there = row.fleet == around.fleet_name
+    return f"a replay sent it to fleet {row.fleet}" + (
+        "" if is_there else ", which is no more: the usual one scores it"
     )
 
 
@@ -188,18 +206,21 @@ def _execution(around: Surroundings) -> tuple[Owner, str]:
             f"{each.signal} cannot be read: {each.reason}" for each in signals
         )
     fleet, queue = around.fleet.value, around.queue.value
+    place = f"one of {queue.total} on the queue" + (
+        f" of fleet {around.fleet_name}" if around.fleet_name else ""
+    )
     if fleet.desired == 0:
-        return Owner.RECONCILE, f"its job is one of {queue.total} on the queue, and no instance is asked for"
+        return Owner.RECONCILE, f"its job is {place}, and no instance is asked for"
     if fleet.in_service == 0:
         asked = counted(fleet.desired, "instance")
         return (
             Owner.FLEET,
-            f"its job is one of {queue.total} on the queue; {asked} asked for, none in service",
+            f"its job is {place}; {asked} asked for, none in service",
         )
     instances = counted(fleet.in_service, "instance")
     return (
         Owner.WORKER,
-        f"its job is one of {queue.total} on the queue ({queue.in_flight} being worked on) of {instances}",
+        f"its job is {place} ({queue.in_flight} being worked on) of {instances}",
     )
 
 
@@ -245,11 +266,14 @@ def _ended(row: ImageRow, around: Surroundings) -> Answer:
         row,
         owner=Owner.NOBODY,
         reason=row.last_error or f"it is {row.status}",
-        then=_AFTER[row.status],
+        then=_ELSEWHERE if failure_of(row) == OOM else _AFTER[row.status],
         evidence=facts(*_dead_letter(around), *_replays(row, around)),
     )
 
 
+_ELSEWHERE: Final = (
+    "nothing, unless somebody replays it on a fleet of larger instances: `parjanya replay --fleet NAME`"
+)
 _AFTER: Final = {
     Status.UPLOAD_FAILED: "nothing, unless the object arrives after all: then it is ingested",
     Status.REJECTED_TECHNICAL: "nothing: the file itself cannot be used; upload another",

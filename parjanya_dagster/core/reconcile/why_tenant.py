@@ -23,28 +23,36 @@ def why_tenant(
 
     Args:
         rows: its newest rows; a wait that is older than all of them is not seen here.
+        around: of the fleet that the oldest of them waits for.
     """
     counts = Counter(row.status.value for row in rows)
     evidence = facts(", ".join(f"{count} {status}" for status, count in counts.most_common()))
     if not is_registered:
         return _unregistered(tenant_id, evidence)
-    waiting = [row for row in rows if not row.status.is_settled]
-    if not waiting:
+    oldest = oldest_waiting(rows)
+    if oldest is None:
         return _quiet(tenant_id, rows, evidence)
-    # Rows that only a person can move say nothing about whether the line runs.
-    oldest = min(waiting, key=lambda row: (row.quarantined, row.entered_at))
+    waiting = sum(not row.status.is_settled for row in rows)
     answer = why_image(oldest, around, limits, now)
     return Answer(
         subject=f"tenant:{tenant_id}",
         status="waiting",
         owner=answer.owner,
-        reason=f"{len(waiting)} of its newest {counted(len(rows), 'image')} wait; the oldest: "
-        f"{answer.reason}",
+        reason=f"{waiting} of its newest {counted(len(rows), 'image')} wait; the oldest: {answer.reason}",
         since=answer.since,
         deadline=answer.deadline,
         then=answer.then,
         evidence=(*evidence, f"oldest: {oldest.key}", *answer.evidence),
     )
+
+
+def oldest_waiting(rows: Sequence[ImageRow]) -> ImageRow | None:
+    """Return the row that has waited for the longest; one that only a person can move comes after all others.
+
+    Such rows say nothing about whether the line runs.
+    """
+    waiting = (row for row in rows if not row.status.is_settled)
+    return min(waiting, key=lambda row: (row.quarantined, row.entered_at), default=None)
 
 
 def _unregistered(tenant_id: str, evidence: tuple[str, ...]) -> Answer:

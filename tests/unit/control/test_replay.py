@@ -292,7 +292,7 @@ def test_replay_when_stopped_leaves_the_rest_untouched_and_goes_on_when_run_agai
 
 
 def test_replay_that_names_a_fleet_sends_the_images_there_and_a_later_one_takes_them_back() -> None:
-    """What ran out of memory is asked again where there is more of it, and stays there until somebody says."""
+    """What ran out of memory is asked again where there is more of it, and stays there until told."""
     world = a_world(failed_row(1, "oom: 400 tokens do not fit"), failed_row(2), fleets=("large",))
 
     done = replayed(world, previewed(world, selection=Selection(failure="oom"), fleet="large"))

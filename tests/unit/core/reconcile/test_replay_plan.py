@@ -34,9 +34,10 @@ UPLOADED = created_at_of(ENRICHED.key.image_id)
 MOMENT = timedelta(milliseconds=1)
 
 
-def a_plan(*rows: ImageRow, boundary: Boundary = EVERYTHING) -> ReplayPlan:
+def a_plan(*rows: ImageRow, boundary: Boundary = EVERYTHING, fleet: str | None = None) -> ReplayPlan:
     """Return the plan for these rows."""
-    return planned("replay", rows, boundary, lane=Lane.REGRADE, now=NOON, letters={"letter": a_key()})
+    letters = {"letter": a_key()}
+    return planned("replay", rows, boundary, lane=Lane.REGRADE, now=NOON, letters=letters, fleet=fleet)
 
 
 @pytest.mark.parametrize(
@@ -56,11 +57,21 @@ def a_plan(*rows: ImageRow, boundary: Boundary = EVERYTHING) -> ReplayPlan:
         ({"since": UPLOADED, "until": UPLOADED + MOMENT}, True),
         ({"since": UPLOADED + MOMENT}, False),
         ({"until": UPLOADED}, False),
+        ({"failure": "oom"}, False),
     ],
 )
 def test_row_when_every_criterion_holds_matches(criteria: dict[str, Any], *, matches: bool) -> None:
     """Criteria narrow each other down; the window is that of the upload."""
     assert Selection(**criteria).matches(ENRICHED) is matches
+
+
+def test_failure_when_asked_for_is_that_of_a_row_that_failed() -> None:
+    """A row that waits again keeps the words of its last failure, and has not failed."""
+    failed = a_row(status=Status.VLM_FAILED, last_error="oom: 400 tokens do not fit")
+
+    assert Selection(failure="oom").matches(failed)
+    assert not Selection(failure="dead_letter").matches(failed)
+    assert not Selection(failure="oom").matches(replace(failed, status=Status.PENDING_VLM_ENRICHMENT))
 
 
 def test_selection_when_nothing_was_said_means_everything() -> None:
@@ -81,15 +92,24 @@ def test_digest_names_rows_generations_and_boundary_in_any_order(order: list[int
         a_plan(*rows[1:], boundary=to),
         a_plan(replace(rows[0], generation=2), *rows[1:], boundary=to),
         a_plan(*rows, boundary=Boundary(questions=("focus",))),
+        a_plan(*rows, boundary=to, fleet="large"),
     ]
     assert plan.digest not in {other.digest for other in others}
 
 
 def test_plan_when_written_to_a_file_and_read_is_the_same() -> None:
     """What was reviewed is what is run."""
-    plan = a_plan(ENRICHED, a_row(2, status=Status.VLM_FAILED))
+    plan = a_plan(ENRICHED, a_row(2, status=Status.VLM_FAILED), fleet="large")
 
     assert ReplayPlan.from_document(json.loads(json.dumps(plan.to_document()))) == plan
+
+
+def test_plan_from_before_there_were_fleets_is_read() -> None:
+    """A review may take longer than an upgrade."""
+    document = a_plan(ENRICHED).to_document()
+    del document["fleet"]
+
+    assert ReplayPlan.from_document(document) == a_plan(ENRICHED)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +117,7 @@ def test_plan_when_written_to_a_file_and_read_is_the_same() -> None:
     [
         ({"rows": []}, "changed after its preview"),
         ({"boundary": "none"}, "changed after its preview"),
+        ({"fleet": "large"}, "changed after its preview"),
         ({"version": 2}, "version 2"),
         ({"lane": "fast"}, "not a plan"),
         ({"rows": [["acme"]]}, "not a plan"),
