@@ -4,7 +4,7 @@ The shape of a pass follows from the image's own grid and from nothing else, so 
 and with it every bit of its answers, is the same whoever its mates are.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -41,10 +41,14 @@ def bucket_of(grid: TokenGrid) -> int:
     return -(-grid.tokens // BUCKET_TOKENS) * BUCKET_TOKENS
 
 
-def plan_passes(grids: Sequence[TokenGrid], *, most: int) -> Iterator[Pass]:
-    """Yield passes that cover every image once: bucket by bucket, at most `most` images each."""
+def plan_passes(grids: Sequence[TokenGrid], *, most: Callable[[int], int]) -> Iterator[Pass]:
+    """Yield passes that cover every image once, bucket by bucket.
+
+    Args:
+        most: images per pass, ≥ 1, of a bucket of so many visual tokens.
+    """
     buckets: dict[int, list[int]] = {}
     for index, grid in enumerate(grids):
         buckets.setdefault(bucket_of(grid), []).append(index)
     for visual_tokens, members in sorted(buckets.items(), reverse=True):  # what may not fit comes first
-        yield from Pass(visual_tokens=visual_tokens, members=tuple(members)).split(most)
+        yield from Pass(visual_tokens=visual_tokens, members=tuple(members)).split(most(visual_tokens))

@@ -1,7 +1,7 @@
 """The reference: one prompt per question through the model's ordinary interface, as its documentation shows.
 
-Nothing here knows of packing, buckets, caches or our own preprocessing. What is shared with the product are the
-texts of the questions and the size that an image is resized to.
+Nothing here knows of packing, buckets, caches or our own preprocessing. What it shares with the product is
+the text of the questions.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,8 @@ from gpu_worker.prompts.pack import PromptPack, Question
 
 MERGED_PX = 32
 
+Pixels = npt.NDArray[np.uint8]  # [height, width, 3], sRGB
+
 
 class OrdinaryApi:
     """A checkpoint as anybody would load it: `from_pretrained`, image processor, chat template."""
@@ -32,17 +34,17 @@ class OrdinaryApi:
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         self.images = Qwen2VLImageProcessorPil.from_pretrained(folder)
 
-    def probabilities(self, pixels: npt.NDArray[np.uint8], pack: PromptPack) -> list[torch.Tensor]:
-        """Return per question the probabilities of its labels: float32 [labels]."""
-        return [self.logits(pixels, pack.preamble, each).softmax(-1) for each in pack.questions]
+    def log_probabilities(self, pixels: Pixels, pack: PromptPack) -> list[torch.Tensor]:
+        """Return per question the logarithms of its labels' probabilities: float32 [labels]."""
+        return [
+            self.last_logits(pixels, self.rendered(pack.preamble, question))[
+                self.label_ids(question)
+            ].log_softmax(-1)
+            for question in pack.questions
+        ]
 
     @torch.no_grad()
-    def logits(self, pixels: npt.NDArray[np.uint8], preamble: str, question: Question) -> torch.Tensor:
-        """Return the logits of one question's labels: float32 [labels]."""
-        last = self.last_logits(pixels, self.rendered(preamble, question))
-        return last[[self._first_token(label.token) for label in question.labels]]
-
-    def last_logits(self, pixels: npt.NDArray[np.uint8], prompt: str) -> torch.Tensor:
+    def last_logits(self, pixels: Pixels, prompt: str) -> torch.Tensor:
         """Return the logits after the prompt: float32 [vocabulary]."""
         seen = self.seen(pixels)
         grid = seen["image_grid_thw"][0]
@@ -59,7 +61,7 @@ class OrdinaryApi:
         )
         return out.logits[0, -1]
 
-    def seen(self, pixels: npt.NDArray[np.uint8]) -> Any:  # noqa: ANN401 - the library's own batch
+    def seen(self, pixels: Pixels) -> Any:  # noqa: ANN401 - the library's own batch
         """Return what the image processor makes of an image."""
         size = {"shortest_edge": 1024, "longest_edge": pixels.shape[0] * pixels.shape[1]}
         return self.images(images=[Image.fromarray(pixels)], size=size, return_tensors="pt")
@@ -73,18 +75,19 @@ class OrdinaryApi:
         opened = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         return f"{opened}{question.stem}"
 
-    def _first_token(self, text: str) -> int:
-        return self.tokenizer.encode(text, add_special_tokens=False)[0]
+    def label_ids(self, question: Question) -> list[int]:
+        """Return the first token of each label."""
+        return [self.tokenizer.encode(label.token, add_special_tokens=False)[0] for label in question.labels]
 
 
-def noise(rows: int, columns: int, *, seed: int = 0) -> npt.NDArray[np.uint8]:
-    """Return an image of so many visual tokens, each different from every other."""
+def noise(rows: int, columns: int, *, seed: int = 0) -> Pixels:
+    """Return an image of so many visual tokens, each different from every other, of a tint by the seed."""
     rng = np.random.default_rng(seed)
-    return rng.integers(0, 256, (rows * MERGED_PX, columns * MERGED_PX, 3), dtype=np.uint8)
+    tint = rng.integers(0, 200, 3)
+    texture = rng.integers(0, 56, (rows * MERGED_PX, columns * MERGED_PX, 3))
+    return (tint + texture).astype(np.uint8)
 
 
 def worst(found: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> float:
     """Return the largest difference between two lists of tensors."""
-    return max(
-        float((one - other).abs().max()) for one, other in zip(found, expected, strict=True)
-    )
+    return max(float((one - other).abs().max()) for one, other in zip(found, expected, strict=True))

@@ -1,7 +1,7 @@
 """A Qwen3-VL of a few hundred thousand random weights, on disk in the form that the real one is published in.
 
-Everything that loads, checks, hashes or corrupts a checkpoint is tested on it: real shards, a real index, a real
-byte-level tokenizer; no download, and no file in the repository.
+Everything that loads, checks, hashes or corrupts a checkpoint is tested on it: real shards, a real index, a
+real byte-level tokenizer; no download, and no file in the repository.
 """
 
 import json
@@ -72,11 +72,12 @@ def tiny_model(tokenizer: Tokenizer, *, seed: int = 0, tied: bool = False) -> Qw
         return Qwen3VLForConditionalGeneration(config).eval()
 
 
-def tiny_tokenizer(words: Collection[str]) -> Tokenizer:
+def tiny_tokenizer(words: Collection[str], control: Collection[str] = CONTROL_TOKENS) -> Tokenizer:
     """Return a byte-level BPE in which each of these words is one token, and so is each of its beginnings.
 
     Args:
         words: as in running text: most begin with their space.
+        control: tokens that text cannot spell.
     """
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     vocabulary = {symbol: rank for rank, symbol in enumerate(sorted(alphabet))}
@@ -90,7 +91,7 @@ def tiny_tokenizer(words: Collection[str]) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in CONTROL_TOKENS])
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in control])
     assert all(len(tokenizer.encode(word).ids) == 1 for word in words), "a merge of one word splits another"
     return tokenizer
 

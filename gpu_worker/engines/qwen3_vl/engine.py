@@ -44,7 +44,8 @@ _KEPT_SCORERS: Final = 16  # sets of questions; partial replays ask for a few, a
 class Qwen3VlEngine:
     """Answers with a loaded model. Not thread-safe.
 
-    When memory does not suffice for a micro-batch, smaller ones are used from then on, down to single images.
+    A bucket that memory does not suffice for is taken in smaller micro-batches from then on, down to single
+    images: only this engine knows that a pass costs the same however few images its caller has.
     """
 
     def __init__(
@@ -67,6 +68,9 @@ class Qwen3VlEngine:
         self._micro_batch = micro_batch
         self._caches_preamble = caches_preamble
         self._weighs_vocabulary = weighs_vocabulary
+        self._smaller: dict[
+            int, int
+        ] = {}  # by visual tokens: images per pass, where there is no room for more
         self._scorers: dict[tuple[str, tuple[str, ...]], PackedScorer] = {}
 
     @property
@@ -78,11 +82,6 @@ class Qwen3VlEngine:
     def pixel_budgets(self) -> tuple[int, ...]:
         """Pixels per image, the usual first."""
         return _BUDGETS
-
-    @property
-    def micro_batch(self) -> int:
-        """Images per pass: as asked for, or what memory has been found to suffice for."""
-        return self._micro_batch
 
     def bucket_of(self, image: ScorableImage) -> str:
         """Return how many tokens the image is padded to at the usual number of pixels."""
@@ -133,12 +132,9 @@ class Qwen3VlEngine:
     def _passes(
         self, scorer: PackedScorer, images: Sequence[ScorableImage], grids: Sequence[TokenGrid]
     ) -> Iterator[tuple[Pass, Tensor]]:
-        waiting = deque(plan_passes(grids, most=self._micro_batch))
+        waiting = deque(plan_passes(grids, most=self._rows))
         while waiting:
             each = waiting.popleft()
-            if len(each.members) > self._micro_batch:
-                waiting.extendleft(reversed(list(each.split(self._micro_batch))))
-                continue
             try:
                 numbers = self._through(scorer, each, images, grids)
             except RuntimeError as error:
@@ -147,8 +143,9 @@ class Qwen3VlEngine:
             else:
                 yield each, numbers
                 continue
-            self._take_less()  # out here, where the error no longer holds on to what it failed with
-            waiting.appendleft(each)
+            # Out here, where the error no longer holds on to what it failed with.
+            self._take_less(each.visual_tokens)
+            waiting.extendleft(each.split(self._rows(each.visual_tokens)))
 
     def _through(
         self,
@@ -157,19 +154,25 @@ class Qwen3VlEngine:
         images: Sequence[ScorableImage],
         grids: Sequence[TokenGrid],
     ) -> Tensor:
-        rows = each.rows(self._micro_batch)
+        rows = each.rows(self._rows(each.visual_tokens))
         patches = {index: patches_of(fit_to(images[index].pixels, grids[index])) for index in each.members}
         return scorer.answer(
             [patches[index] for index in rows], [grids[index] for index in rows], each.visual_tokens
         )
 
-    def _take_less(self) -> None:
-        """Halve the micro-batch."""
+    def _rows(self, visual_tokens: int) -> int:
+        return self._smaller.get(visual_tokens, self._micro_batch)
+
+    def _take_less(self, visual_tokens: int) -> None:
+        """Halve a bucket's micro-batch."""
         if self._loaded.device.type == "cuda":
             torch.cuda.empty_cache()
-        if self._micro_batch == 1:
-            raise EngineOutOfMemoryError(f"{self._loaded.device} has no room for one image at once")
-        self._micro_batch //= 2
+        rows = self._rows(visual_tokens)
+        if rows == 1:
+            raise EngineOutOfMemoryError(
+                f"{self._loaded.device} has no room for an image of {visual_tokens} tokens"
+            )
+        self._smaller[visual_tokens] = rows // 2
 
     def _scorer(self, pack: PromptPack) -> PackedScorer:
         """Return what asks these questions, kept from the last time they were asked."""

@@ -25,7 +25,7 @@ MERGE: Final = 2
 FRAMES: Final = 2
 """The model sees a still image as a film of two equal frames."""
 
-_MEAN = _DEVIATION = 0.5
+_HALF_RANGE: Final = 127.5  # of a byte: mean and deviation 0.5 of 0..1
 
 Pixels = npt.NDArray[np.uint8]  # [height, width, 3], sRGB
 Patches = npt.NDArray[np.uint8]  # [patches, channel * row * column]
@@ -56,8 +56,7 @@ def patches_of(pixels: Pixels) -> Patches:
 
 def normalised(patches: Tensor) -> Tensor:
     """Return float32 [patches, 1536] of uint8 [patches, 768]: about -1..1, each frame twice."""
-    centred = (patches.float() * (1 / 255) - _MEAN) / _DEVIATION
-    channels = centred.view(len(patches), -1, 1, PATCH_PX**2)
+    channels = (patches.float() / _HALF_RANGE - 1).view(len(patches), -1, 1, PATCH_PX**2)
     return channels.expand(-1, -1, FRAMES, -1).reshape(len(patches), -1)
 
 

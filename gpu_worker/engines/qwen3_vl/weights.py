@@ -36,6 +36,7 @@ def new_model(
     with device, nullcontext() if is_random else no_init_weights():
         make = cast("Callable[..., Qwen3VLForConditionalGeneration]", AutoModelForImageTextToText.from_config)
         model = make(config, dtype=dtype, attn_implementation="sdpa")
+    model.tie_weights()
     model.eval()  # type: ignore[no-untyped-call] # the library has no type for it
     return model
 
