@@ -6,7 +6,7 @@ from parjanya_dagster.simulation.coverage import every_action, every_transition
 from parjanya_dagster.simulation.episode import play
 from parjanya_dagster.simulation.run import Report, run
 
-_SEED = 1
+_SEED = 6
 _STEPS = 400_000
 NOT_REACHED = {
     "vlm_failed --scored--> enriched": "a success behind a dead letter: tests/unit/gpu_worker/test_settle",

@@ -9,6 +9,7 @@ from tests.mutants.stories import DEADLY_IMAGE
 
 _BACKLOG_ZERO: Final = "the backlog and the fleet reach zero"
 _DRAIN: Final = "unit.gpu_worker.test_drain"
+_LADDER: Final = "unit.gpu_worker.test_memory_ladder"
 _HEADLESS: Final = "unit.gpu_worker.test_headless"
 _FURTHER: Final = "mutants.test_worker_promises"
 _SETTLE: Final = "unit.gpu_worker.test_settle"
@@ -27,6 +28,22 @@ MUTANTS: Final = (
         ),
         checker=Contract(_DRAIN, "test_poisoned_image_when_in_a_batch_fails_alone"),
         breaks="test_poisoned_image_when_in_a_batch_fails_alone",
+    ),
+    Mutant(
+        name="no-room-is-final",
+        source="DESIGN 8: out of memory walks a ladder",
+        story="an image that fits with fewer pixels is given up at once",
+        patches=(
+            Branch(
+                where="gpu_worker.worker:_step_down",
+                before="fewer = turn.limits.fewer_pixels(held.pixel_budget)",
+                after="fewer = None",
+            ),
+        ),
+        checker=Contract(
+            _LADDER, "test_image_too_large_alone_is_scored_with_fewer_pixels_and_its_result_says_so"
+        ),
+        breaks="test_image_too_large_alone_is_scored_with_fewer_pixels_and_its_result_says_so",
     ),
     Mutant(
         name="suspects-scored-together",
