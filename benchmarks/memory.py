@@ -17,7 +17,7 @@ def peak_memory() -> Iterator[Callable[[], float]]:
 
     def watch() -> None:
         while not done.wait(1.0):
-            most[0] = max(most[0], _resident_mib())
+            most[0] = max(most[0], resident_mib())
 
     thread = Thread(target=watch)
     thread.start()
@@ -28,7 +28,8 @@ def peak_memory() -> Iterator[Callable[[], float]]:
         thread.join()
 
 
-def _resident_mib() -> float:
+def resident_mib() -> float:
+    """Return the resident memory of this process and all below it, MiB."""
     total = 0
     for process in [own := psutil.Process(), *own.children(recursive=True)]:
         try:

@@ -1,178 +1,155 @@
-"""Host overhead of the worker: images per second and core with an engine that costs nothing.
+"""What the worker costs besides its engine: images per second and core, with an engine that is free.
 
-    python -m benchmarks.worker [--images 2000] [--endpoint]
+    python -m benchmarks.worker [--images 2000] [--endpoint] [--profile]
 
-Everything but the engine's arithmetic is real: messages, rows, facts, PNGs at the model's grid, decoding,
-decisions by the shipped policy, results and heads. Over fakes it is the worker's own cost; with
-`--endpoint` boto3 and a local AWS process on the same machine are in it too.
+Everything but the engine's arithmetic is real: messages, rows, facts, previews of a 24-megapixel photo as
+ingestion stores them, decoding, decisions by the shipped policy, results and heads. The image comes from its
+preview at the model's grid; from its 1536-px preview, for want of that; or from the original, decoded in
+another process. Over fakes it is the worker's own cost; with `--endpoint` boto3 is in it too, against a local
+AWS process on the same machine, whose own time is left out.
+
+With `--profile` the runs are repeated under a profiler, which slows them down: its shares are whose code the
+CPU time goes to, the standard library's charged to its callers.
 """
 
 import argparse
-import os
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
-import numpy as np
-from PIL import Image
+import psutil  # type: ignore[import-untyped]  # it publishes no types
 
-from gpu_worker.drain import drain
-from gpu_worker.engines.engine import ScorableImage
+from benchmarks.free_engine import free_scorer
+from benchmarks.ingest import pictures
+from benchmarks.memory import peak_memory, resident_mib
+from benchmarks.results import Plot, Results, open_results, parser
+from benchmarks.thread_profile import profiled_threads, seconds_by_owner
+from benchmarks.worker_surroundings import Photo, Source, Surroundings, surrounded
+from gpu_worker.drain import DrainReport, drain
 from gpu_worker.limits import worker_limits
-from gpu_worker.prompts.pack import PromptPack, shipped_pack
-from gpu_worker.score import Scorer
 from parjanya_dagster.control.platform import Platform
-from parjanya_dagster.control.policies import publish_policy
-from parjanya_dagster.core.execution.fingerprint import FingerprintParts
-from parjanya_dagster.core.intent.job import job_for
-from parjanya_dagster.core.truth.answers import Answer, Answers
-from parjanya_dagster.imaging.previews import encode_png
-from parjanya_dagster.local.credentials import Profile, local_environment
-from parjanya_dagster.local.deployment import deploy_locally
-from parjanya_dagster.local.stack import LocalAws
-from parjanya_dagster.policies.shipped import shipped_policy
-from parjanya_dagster.settings import load_settings
-from parjanya_dagster.simulation.fakes.platform import a_fake_platform
-from parjanya_dagster.wiring import platform_from
-from tests.builders import a_row, an_original, previews_of, some_facts
 
-TENANT = "bench"
-GRID = (608, 928)
+COST: Final = "host overhead per image"
+OWNERS: Final = "whose code the CPU time goes to, % of the worker's own"
+PHOTO: Final = "24 MP, clean, q85"
+_REPOSITORY: Final = Path(__file__).parents[1]
+_OF_BOTO3: Final = ("boto3", "botocore", "s3transfer", "urllib3", "jmespath")
+_FEWER: Final = {Source.MODEL_GRID: 1, Source.DISPLAY: 4, Source.ORIGINAL: 40}
+_FEWER_ON_ENDPOINT: Final = 5
+_DEADLINE_S: Final = 600
 
 
-@dataclass(frozen=True, slots=True)
-class FreeEngine:
-    """Answers every image with one stored answer."""
-
-    answers: Answers
-    name: str = "free"
-
-    @property
-    def pixel_budgets(self) -> tuple[int, ...]:
-        """See `Engine`."""
-        return ()
-
-    def bucket_of(self, image: ScorableImage) -> str:
-        """See `Engine`."""
-        return f"{image.pixels.shape[0]}x{image.pixels.shape[1]}"
-
-    def fingerprint_parts(self, pack: PromptPack, *, pixel_budget: int | None = None) -> FingerprintParts:
-        """See `Engine`."""
-        del pixel_budget
-        raise NotImplementedError(f"{pack.id} is not weighed here")
-
-    def fingerprint(self, pack: PromptPack, *, pixel_budget: int | None = None) -> str:
-        """See `Engine`."""
-        del pixel_budget
-        return f"free:{pack.id}"
-
-    def answer(
-        self, images: Sequence[ScorableImage], pack: PromptPack, *, pixel_budget: int | None = None
-    ) -> list[Answers]:
-        """See `Engine`."""
-        del pack, pixel_budget
-        return [self.answers] * len(images)
-
-
-def free_scorer() -> Scorer:
-    """Return a scorer whose engine costs nothing."""
-    pack = shipped_pack()
-    answers = [
-        Answer.from_probabilities(
-            question.id,
-            {label: 1 / len(question.labels) for label in question.label_names},
-            values=question.values,
+def main() -> None:
+    """Measure every source over the fakes, those that are usual over the endpoint, then profile."""
+    options = _options()
+    results = open_results(
+        "worker",
+        plot=Plot(table=COST, label="image from", value="images/s per core", series="over", is_log=True),
+        packages=["boto3", "pillow", "numpy", "polars"],
+        out=options.out,
+    )
+    photo = Photo.of(pictures()[PHOTO])
+    runs = [(Surroundings.FAKES, source) for source in Source]
+    if options.endpoint:
+        runs += [(Surroundings.ENDPOINT, source) for source in (Source.MODEL_GRID, Source.DISPLAY)]
+    for by, source in runs:
+        count = options.images // _FEWER[source] // (_FEWER_ON_ENDPOINT if by is Surroundings.ENDPOINT else 1)
+        with surrounded(by, photo, source, images=count) as platform:
+            measure(results, platform, by, source, count)
+    if options.profile:
+        profile(
+            results, photo, [by for by, source in runs if source is Source.MODEL_GRID], options.images // 5
         )
-        for question in pack.questions
-    ]
-    return Scorer(engine=FreeEngine(Answers.of(*answers, fingerprint="free")), pack=pack)
 
 
-def fill(platform: Platform, count: int, put_object: Callable[[str, str, bytes], object]) -> None:
-    """Put images as ingestion leaves them, and send their jobs."""
-    publish_policy(platform, shipped_policy().canonical)
-    noise = np.random.default_rng(7).integers(0, 256, (*GRID, 3), dtype=np.uint8)
-    preview = encode_png(Image.fromarray(noise))
-    bucket = platform.names.uploads_bucket(TENANT)
-    for number in range(1, count + 1):
-        row = a_row(number, tenant_id=TENANT)
-        now = platform.clock()
-        row = replace(
-            row, original=an_original(row.key, bucket=bucket), intent_at=now, intent_id=f"intent-{number}"
-        )
-        put_object(bucket, previews_of(row.key).model_key, preview)
-        platform.images.put_facts(row.key, some_facts())
-        platform.images.create(row)
-        platform.queue.send([job_for(row, names=platform.names, intent_id=f"intent-{number}", now=now)])
+def measure(results: Results, platform: Platform, by: Surroundings, source: Source, count: int) -> None:
+    """Drain the images and add what that cost this process and its decoder."""
+    idle_mib = resident_mib()
+    with peak_memory() as peak_mib:
+        began_s = cpu_s(by)
+        report, ended_s = drained(platform, count, lambda: cpu_s(by))
+        spent_s = ended_s - began_s
+    results.add(
+        COST,
+        {
+            "image from": source,
+            "over": by,
+            "images": count,
+            "CPU ms per image": 1000 * spent_s / count,
+            "images/s per core": count / spent_s,
+            "images/s": count / report.active_s,
+            "most MiB above idle": peak_mib() - idle_mib if by is Surroundings.FAKES else None,
+        },
+    )
 
 
-def measure(platform: Platform, count: int, name: str) -> None:
-    """Drain the images and print what it cost this process."""
-    cpu_at, wall_at = time.process_time(), time.perf_counter()
-    done_at: list[tuple[float, float]] = []
+def drained(platform: Platform, count: int, clock: Callable[[], float]) -> tuple[DrainReport, float]:
+    """Return the report of a worker that settled everything, and what the clock said when it had.
 
-    def note(settled: int) -> None:
-        if settled >= count and not done_at:
-            done_at.append((time.process_time(), time.perf_counter()))
+    Raises:
+        RuntimeError: it did not.
+    """
+    done_at: list[float] = []
+
+    def note(report: DrainReport) -> None:
+        if len(report.settled) >= count and not done_at:
+            done_at.append(clock())
 
     report = drain(
         platform,
         free_scorer(),
         scored_by="headless:bench",
         until=lambda: bool(done_at),
-        progress=lambda report: note(len(report.settled)),
-        deadline_s=300,
+        progress=note,
+        deadline_s=_DEADLINE_S,
         limits=worker_limits(platform.limits),
     )
-    cpu_s, wall_s = time.process_time() - cpu_at, time.perf_counter() - wall_at
-    print(
-        f"{name:<22} {count:>6} {wall_s:>8.2f} {cpu_s:>8.2f} {count / cpu_s:>12.0f} {count / wall_s:>10.0f}"
-        f"   {dict(report.outcomes)}"
-    )
+    if not done_at or report.outcomes.get("completed") != count:
+        raise RuntimeError(f"{count} images became {dict(report.outcomes)}")
+    return report, done_at[0]
 
 
-def over_fakes(count: int) -> None:
-    """Measure the worker's own cost."""
-    fakes = a_fake_platform(plane="worker")
-    platform = replace(fakes.platform(), clock=lambda: datetime.now(tz=UTC))
-    fill(platform, count, fakes.objects.add)
-    measure(platform, count, "fakes")
+def cpu_s(by: Surroundings) -> float:
+    """Return the CPU seconds of this process so far, and of its decoder."""
+    # over the endpoint the only child is the local AWS process, which is no part of a worker
+    decoders = psutil.Process().children() if by is Surroundings.FAKES else []
+    return time.process_time() + sum(sum(child.cpu_times()[:2]) for child in decoders)
 
 
-def over_endpoint(count: int) -> None:
-    """Measure with boto3 and a local AWS process."""
-    with tempfile.TemporaryDirectory() as directory:
-        aws = LocalAws.start(Path(directory), 0, ends_with_parent=True)
-        try:
-            deploy_locally(aws, prefix="parjanya-bench")
-            os.environ.update(local_environment(aws, Profile.OPERATOR, prefix="parjanya-bench"))
-            operator = platform_from(load_settings(), plane="cli")
-            operator.buckets.ensure(TENANT)
-
-            def put(bucket: str, key: str, body: bytes) -> None:
-                operator.objects.put(bucket, key, body, content_type="image/png")
-
-            fill(operator, count, put)
-            os.environ.update(local_environment(aws, Profile.WORKER, prefix="parjanya-bench"))
-            measure(platform_from(load_settings(), plane="worker"), count, "local AWS process")
-        finally:
-            aws.stop()
+def profile(results: Results, photo: Photo, surroundings: Sequence[Surroundings], count: int) -> None:
+    """Add whose code the time goes to, a column for each of the surroundings."""
+    shares: dict[str, dict[str, float]] = {}
+    for by in surroundings:
+        with surrounded(by, photo, Source.MODEL_GRID, images=count) as platform:
+            with profiled_threads() as profiles:
+                drained(platform, count, time.process_time)
+            seconds = seconds_by_owner(profiles, owner_of)
+        for owner, own_s in seconds.items():
+            shares.setdefault(owner, {})[by] = 100 * own_s / sum(seconds.values())
+    for owner, percent in sorted(shares.items(), key=lambda item: -max(item[1].values())):
+        if max(percent.values()) >= 1:
+            results.add(OWNERS, {"code of": owner} | {by: percent.get(by) for by in surroundings})
 
 
-def main() -> None:
-    """Print one row per surrounding."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=2000)
-    parser.add_argument("--endpoint", action="store_true", help="also against a local AWS process")
-    options = parser.parse_args()
-    heading = f"{'surroundings':<22} {'images':>6} {'wall s':>8} {'CPU s':>8} {'images/s/core':>12}"
-    print(f"{heading} {'images/s':>10}")
-    over_fakes(options.images)
-    if options.endpoint:
-        over_endpoint(min(options.images, 400))
+def owner_of(file: str) -> str | None:
+    """Return whose a source file is; None for the standard library and built-in functions."""
+    if "/site-packages/" in file:
+        package = file.rpartition("/site-packages/")[2].partition("/")[0]
+        return "boto3 and what it uses" if package in _OF_BOTO3 else package
+    path = Path(file)
+    if not path.is_relative_to(_REPOSITORY):
+        return None
+    part = path.relative_to(_REPOSITORY).parts
+    return ".".join(part[:2] if part[0] == "parjanya_dagster" else part[:1])
+
+
+def _options() -> argparse.Namespace:
+    made = parser(__doc__)
+    made.add_argument("--images", type=int, default=2000, help="fewer where one costs more (2000)")
+    made.add_argument("--endpoint", action="store_true", help="also against a local AWS process")
+    made.add_argument("--profile", action="store_true", help="also say whose code the time goes to")
+    return made.parse_args()
 
 
 if __name__ == "__main__":
