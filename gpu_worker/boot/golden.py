@@ -73,14 +73,16 @@ def said_by(engine: Engine, pack: PromptPack, images: Mapping[str, Pixels]) -> S
     }
 
 
-def read_golden(folder: Path, *, model: str) -> Golden:
+def read_golden(folder: Path, *, model: str, pack: PromptPack) -> Golden:
     """Return the golden answers of a model folder.
 
     Args:
         model: content hash of the folder's manifest.
+        pack: that they must answer.
 
     Raises:
-        BootFailedError: `golden_missing`: there are none, they cannot be read, or they are another model's.
+        BootFailedError: `golden_missing`: there are none, they cannot be read, or they are another model's or
+            to other questions.
     """
     path = folder / GOLDEN
     if not path.is_file():
@@ -92,6 +94,9 @@ def read_golden(folder: Path, *, model: str) -> Golden:
         raise BootFailedError(BootFailure.GOLDEN_MISSING, GOLDEN, what) from error
     if golden.model != model:
         what = f"it is for the files with hash {golden.model[:12]}; the manifest lists {model[:12]}"
+        raise BootFailedError(BootFailure.GOLDEN_MISSING, GOLDEN, what)
+    if pack.fingerprint_part not in golden.answers:
+        what = f"it has no answers to prompt pack {pack.id} as it is here"
         raise BootFailedError(BootFailure.GOLDEN_MISSING, GOLDEN, what)
     return golden
 
@@ -120,14 +125,12 @@ def require_golden(golden: Golden, said: Said, pack: PromptPack, *, dtype: str) 
 
     Args:
         said: by the engine that boots.
+        pack: that both answer.
         dtype: that it computes in; the coarser of the two arithmetics decides what is a difference.
 
     Raises:
-        BootFailedError: `golden_missing` or `golden_differs`, with the greatest difference.
+        BootFailedError: `golden_differs`, with the greatest difference.
     """
-    if pack.fingerprint_part not in golden.answers:
-        what = f"it has no answers to prompt pack {pack.id} as it is here"
-        raise BootFailedError(BootFailure.GOLDEN_MISSING, GOLDEN, what)
     wanted, found = _flat(golden.answers[pack.fingerprint_part]), _flat(said)
     if wanted.keys() != found.keys():
         first = "/".join(min(wanted.keys() ^ found.keys()))

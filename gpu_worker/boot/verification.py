@@ -159,7 +159,7 @@ class Verification:
             pack=self._request.pack,
         )
         if not self._request.without_golden:  # asked now, not when minutes of reading have passed
-            read_golden(self._folder, model=self._listed.content_hash)
+            read_golden(self._folder, model=self._listed.content_hash, pack=self._request.pack)
         return f"model {self._listed.content_hash[:12]}, made {self._listed.made_at:%Y-%m-%d}"
 
     def _files(self) -> str:
@@ -187,9 +187,16 @@ class Verification:
                     what = f"sha256 is {sha256[:12]}; the manifest says {listed.files[name].sha256[:12]}"
                     raise BootFailedError(BootFailure.HASH_DIFFERS, name, what)
         speed = listed.size_bytes / 1e6 / (time.perf_counter() - begun)
-        if stamp:
-            stamp.put(self._folder, manifest=listed.content_hash, names=listed.files)
-        return f"every byte read, {speed:,.0f} MB/s"
+        noted = "" if stamp is None or self._is_noted(stamp) else "; it could not be noted"
+        return f"every byte read, {speed:,.0f} MB/s{noted}"
+
+    def _is_noted(self, stamp: Stamp) -> bool:
+        """Note that the folder was hashed; where that fails, the next boot reads it again, no more."""
+        try:
+            stamp.put(self._folder, manifest=self._listed.content_hash, names=self._listed.files)
+        except OSError:
+            return False
+        return True
 
     def _config(self) -> str:
         return require_configured(self._folder, self._family)
@@ -217,7 +224,7 @@ class Verification:
         engine, pack = self.scorer.engine, self.scorer.pack
         if not self._has_folder:  # its coefficients came with the package, under the package's own tests
             return f"{len(said_by(engine, pack, golden_images()))} images answered"
-        golden = read_golden(self._folder, model=self._listed.content_hash)
+        golden = read_golden(self._folder, model=self._listed.content_hash, pack=pack)
         said = said_by(engine, pack, read_images(self._folder, golden))
         return require_golden(golden, said, pack, dtype=engine.fingerprint_parts(pack).dtype)
 
