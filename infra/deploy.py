@@ -8,7 +8,7 @@ said CREATE_COMPLETE.
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -20,10 +20,31 @@ from infra.package import CodeArchive, package_code
 from infra.preflight import assert_effects
 from infra.stacks import Stack, deploy_stack
 from parjanya_dagster.core.errors import ParjanyaError
-from parjanya_dagster.core.names import Names
+from parjanya_dagster.core.names import Names, fleets_in
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 STACKS: Final = ("truth", "intent", "execution", "belief", "control")
+FLEET: Final = "fleet"
+"""The template of each extra fleet's stack, which comes after `execution`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraFleet:
+    """A fleet beside the usual one.
+
+    Args:
+        name: as `parjanya replay --fleet` has it.
+        instance_type: type of its workers.
+        usd_per_hour: price of one instance; None where it is the usual one's.
+    """
+
+    name: str
+    instance_type: str
+    usd_per_hour: float | None = None
+
+    def __str__(self) -> str:
+        """Return the fleet as PARJANYA_FLEETS has it."""
+        return self.name if self.usd_per_hour is None else f"{self.name}:{self.usd_per_hour:.10g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +56,9 @@ class DeploySettings:
         image_id: AMI of the workers.
         subnets: subnets of the workers, at least one.
         instance_type: type of the workers.
-        max_instances: the fleet's upper limit.
+        max_instances: each fleet's upper limit.
+        fleets: fleets beside the usual one. Whoever else works with the deployment must name them too:
+            PARJANYA_FLEETS.
         warm_pool_size: instances prepared altogether, in service or stopped; 0 for no warm pool.
         boot_s: seconds an instance of the pool may take to load before it counts as booted; 30 to 7200.
         source_buckets: buckets whose objects tenants adopted, or will: their names.
@@ -54,6 +77,7 @@ class DeploySettings:
     max_instances: int = 4
     warm_pool_size: int = 0
     boot_s: int = 300
+    fleets: tuple[ExtraFleet, ...] = ()
     source_buckets: tuple[str, ...] = ()
     source_tables: tuple[str, ...] = ()
     layer_arn: str = ""
@@ -87,27 +111,53 @@ def deploy(
     account = session.client("sts", endpoint_url=endpoint_url).get_caller_identity()["Account"]
     names = Names(prefix=settings.prefix, account=account)
     code = settings.code or package_code()
-    values = {**_parameters(settings, names, code), **_sources(session, settings, account)}
+    values = {**_parameters(settings, names, code), **_arns(session, settings, names)}
     outputs: dict[str, str] = {}
-    for layer in STACKS:
+    for name, template, own in _stacks(settings):
         started = time.monotonic()
-        template = (TEMPLATES / f"{layer}.yaml").read_text()
-        wanted = {**values, **outputs}
+        wanted = {**values, **outputs, **own}
         stack = Stack(
-            name=f"{settings.prefix}-{layer}",
+            name=f"{settings.prefix}-{name}",
             template=template,
-            parameters={name: wanted[name] for name in _parameter_names(template) if name in wanted},
+            parameters={each: wanted[each] for each in _parameter_names(template) if each in wanted},
         )
         changed, stack_outputs = deploy_stack(cloudformation, stack, deadline=deadline)
-        outputs |= stack_outputs
-        if layer == "truth" and _upload(session, names.artifacts_bucket, code, endpoint_url):
+        launches = [outputs.get("FleetTemplates"), stack_outputs.pop("FleetTemplateArn", None)]
+        outputs |= {**stack_outputs, "FleetTemplates": ",".join(filter(None, launches))}
+        if name == "truth" and _upload(session, names.artifacts_bucket, code, endpoint_url):
             progress(f"code    {code.key}, {len(code.body) // 1024} KiB uploaded")
-        progress(f"{layer:<9} {'deployed' if changed else 'unchanged'} ({time.monotonic() - started:.1f} s)")
+        progress(f"{name:<9} {'deployed' if changed else 'unchanged'} ({time.monotonic() - started:.1f} s)")
     for difference in assert_effects(
-        session, names, endpoint_url=endpoint_url, known_differences=settings.known_differences
+        session,
+        names,
+        endpoint_url=endpoint_url,
+        known_differences=settings.known_differences,
+        fleets=[each.name for each in settings.fleets],
     ):
         progress(f"known difference of this endpoint: {difference}")
     return outputs
+
+
+def fleet_of(text: str) -> ExtraFleet:
+    """Return the fleet that `NAME:INSTANCE_TYPE[:USD_PER_HOUR]` describes.
+
+    Raises:
+        ValueError: it is not written so, or the name cannot be one.
+    """
+    name, instance_type, usd = (*text.split(":"), "", "")[:3]
+    [(name, usd_per_hour)] = fleets_in(f"{name}:{usd}" if usd else name).items()
+    if not instance_type:
+        raise ValueError(f"'{text}' names no instance type: NAME:INSTANCE_TYPE[:USD_PER_HOUR]")
+    return ExtraFleet(name=name, instance_type=instance_type, usd_per_hour=usd_per_hour)
+
+
+def _stacks(settings: DeploySettings) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield every stack in order: its name, its template, and the parameters that are its own."""
+    for layer in STACKS:
+        yield layer, (TEMPLATES / f"{layer}.yaml").read_text(), {}
+        for each in settings.fleets if layer == "execution" else ():
+            own = {"Fleet": each.name, "InstanceType": each.instance_type}
+            yield f"{FLEET}-{each.name}", (TEMPLATES / f"{FLEET}.yaml").read_text(), own
 
 
 def _parameters(settings: DeploySettings, names: Names, code: CodeArchive) -> dict[str, str]:
@@ -123,15 +173,18 @@ def _parameters(settings: DeploySettings, names: Names, code: CodeArchive) -> di
         "RequireTls": "true" if settings.require_tls else "false",
         "CodeBucket": names.artifacts_bucket,
         "CodeKey": code.key,
+        "Fleets": ",".join(map(str, settings.fleets)),
     }
 
 
-def _sources(session: boto3.Session, settings: DeploySettings, account: str) -> dict[str, str]:
-    """Return the parameters that name what was adopted; ARNs, since a policy wants nothing else."""
+def _arns(session: boto3.Session, settings: DeploySettings, names: Names) -> dict[str, str]:
+    """Return the parameters that name queues of fleets, and what was adopted: ARNs, as policies want them."""
     region = session.region_name
     partition = session.get_partition_for_region(region)
-    table = f"arn:{partition}:dynamodb:{region}:{account}:table/"
+    table = f"arn:{partition}:dynamodb:{region}:{names.account}:table/"
+    queue = f"arn:{partition}:sqs:{region}:{names.account}:"
     return {
+        "FleetQueues": ",".join(f"{queue}{names.fleet_queue(each.name)}" for each in settings.fleets),
         "SourceBuckets": ",".join(f"arn:{partition}:s3:::{each}" for each in settings.source_buckets),
         "SourceTables": ",".join(f"{table}{each}" for each in settings.source_tables),
     }
@@ -176,6 +229,7 @@ def main() -> None:
         source_buckets=arguments.source_buckets,
         source_tables=arguments.source_tables,
         layer_arn=arguments.layer_arn,
+        fleets=tuple(arguments.fleets),
     )
     try:
         session = boto3.Session(profile_name=arguments.profile, region_name=arguments.region)
@@ -194,6 +248,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--subnets", required=True, type=_names, help="comma-separated subnet ids of the workers")
     add("--instance-type", default="g6e.xlarge")
     add("--max-instances", type=int, default=4)
+    add(
+        "--fleet",
+        dest="fleets",
+        action="append",
+        default=[],
+        type=fleet_of,
+        metavar="NAME:INSTANCE_TYPE[:USD_PER_HOUR]",
+        help="a fleet beside the usual one; may be repeated",
+    )
     add("--warm-pool-size", type=int, default=0, help="instances in service or stopped")
     add("--boot-s", type=int, default=300, help="seconds a boot may take beside a warm pool (300)")
     add("--source-buckets", type=_names, default=(), help="comma-separated buckets that tenants adopt from")

@@ -4,7 +4,7 @@ A stack that is complete proves only that nobody complained: an endpoint may ign
 person may have changed a resource since. So each effect that the product relies on is described.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,7 @@ def assert_effects(
     *,
     endpoint_url: str | None = None,
     known_differences: frozenset[str] = frozenset(),
+    fleets: Sequence[str] = (),
 ) -> list[str]:
     """Return the known differences met, as readable lines.
 
@@ -46,13 +47,13 @@ def assert_effects(
         names: the deployment.
         endpoint_url: None for AWS.
         known_differences: names of effects that this endpoint does not show.
+        fleets: names of the extra fleets.
 
     Raises:
         ConfigError: some other effect is missing; all of them are listed.
     """
-    missing = [
-        effect for effect in describe_effects(session, names, endpoint_url=endpoint_url) if not effect.is_seen
-    ]
+    effects = describe_effects(session, names, endpoint_url=endpoint_url, fleets=fleets)
+    missing = [effect for effect in effects if not effect.is_seen]
     unknown = [effect for effect in missing if effect.name not in known_differences]
     if unknown:
         raise ConfigError(
@@ -64,7 +65,7 @@ def assert_effects(
 
 
 def describe_effects(
-    session: boto3.Session, names: Names, *, endpoint_url: str | None = None
+    session: boto3.Session, names: Names, *, endpoint_url: str | None = None, fleets: Sequence[str] = ()
 ) -> list[Effect]:
     """Return every effect the product relies on, with what was found."""
 
@@ -76,8 +77,16 @@ def describe_effects(
     blocks = public.get("PublicAccessBlockConfiguration", {})
     return [
         *_table_effects(client("dynamodb"), names),
-        *_queue_effects(client("sqs"), names),
-        *_group_effects(client("autoscaling"), names),
+        *_queue_effects(client("sqs"), names, fleets),
+        *_group_effects(client("autoscaling"), names.gpu_group, "worker-group"),
+        *(
+            effect
+            for fleet in fleets
+            for effect in _group_effects(
+                client("autoscaling"), names.fleet_group(fleet), f"worker-group-{fleet}"
+            )
+        ),
+        *_pool_effects(client("autoscaling"), names),
         *_alarm_effects(client("cloudwatch"), names),
         *_function_effects(client("lambda"), names),
         *_rule_effects(client("events"), names),
@@ -113,9 +122,11 @@ def _table_effects(client: Any, names: Names) -> list[Effect]:  # noqa: ANN401 -
     ]
 
 
-def _queue_effects(client: Any, names: Names) -> list[Effect]:  # noqa: ANN401 - see `client` above
+def _queue_effects(client: Any, names: Names, fleets: Sequence[str]) -> list[Effect]:  # noqa: ANN401 - see `client` above
     effects = []
+    of_fleets = {names.fleet_queue(fleet): f"intents-queue-{fleet}" for fleet in fleets}
     for queue, label, retention_s, visibility_s in (
+        *((queue, label, 604_800, 180) for queue, label in of_fleets.items()),
         (names.intents_queue, "intents-queue", 604_800, 180),
         (names.dead_letter_queue, "dead-letter-queue", 1_209_600, 30),
         (names.steps_queue, "steps-queue", 604_800, 180),
@@ -129,25 +140,30 @@ def _queue_effects(client: Any, names: Names) -> list[Effect]:  # noqa: ANN401 -
             effects.append(
                 Effect(name=f"{label}.{attribute}", wanted=str(wanted), found=found.get(attribute))
             )
-        if queue == names.intents_queue:
+        if queue in (names.intents_queue, *of_fleets):
             redrives = f':{names.dead_letter_queue}"' in found.get("RedrivePolicy", "")
             effects.append(Effect(name=f"{label}.redrives", wanted=True, found=redrives))
     return effects
 
 
-def _group_effects(client: Any, names: Names) -> list[Effect]:  # noqa: ANN401 - see `client` above
-    found = _ask(client.describe_auto_scaling_groups, AutoScalingGroupNames=[names.gpu_group])
+def _group_effects(client: Any, name: str, label: str) -> list[Effect]:  # noqa: ANN401 - see `client` above
+    found = _ask(client.describe_auto_scaling_groups, AutoScalingGroupNames=[name])
     group: dict[str, Any] = next(iter(found.get("AutoScalingGroups", [])), {})
     protected = group.get("NewInstancesProtectedFromScaleIn")
+    return [
+        Effect(name=f"{label}.min", wanted=0, found=group.get("MinSize")),
+        Effect(name=f"{label}.new_instances_protected", wanted=True, found=protected),
+        Effect(name=f"{label}.launches", wanted=True, found="LaunchTemplate" in group),
+    ]
+
+
+def _pool_effects(client: Any, names: Names) -> list[Effect]:  # noqa: ANN401 - see `client` above
     pool = _ask(client.describe_warm_pool, AutoScalingGroupName=names.gpu_group)
     found = _ask(client.describe_lifecycle_hooks, AutoScalingGroupName=names.gpu_group)
     hooked = {hook["LifecycleHookName"]: hook for hook in found.get("LifecycleHooks", [])}
     transition = hooked.get(f"{names.prefix}-boot", {}).get("LifecycleTransition")
     boots_whole = not pool.get("WarmPoolConfiguration") or transition == "autoscaling:EC2_INSTANCE_LAUNCHING"
     return [
-        Effect(name="worker-group.min", wanted=0, found=group.get("MinSize")),
-        Effect(name="worker-group.new_instances_protected", wanted=True, found=protected),
-        Effect(name="worker-group.launches", wanted=True, found="LaunchTemplate" in group),
         # a pool without the hook that workers answer stops its instances in the middle of their boot
         Effect(name="warm-pool.has_launch_hook", wanted=True, found=boots_whole),
     ]

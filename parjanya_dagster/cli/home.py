@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import parjanya_dagster
 from parjanya_dagster.core.errors import ConfigError
+from parjanya_dagster.core.names import fleets_in
 
 _CHECKOUT: Final = Path(parjanya_dagster.__file__).parents[1]
 
@@ -31,6 +32,18 @@ class Home(BaseSettings):
     web_port: int = Field(default=8080, ge=0, le=65_535)
     dagster_port: int = Field(default=3000, ge=0, le=65_535)
     max_instances: int = Field(default=2, ge=1, le=100)
+    fleets: str = ""
+
+    @property
+    def extra_fleets(self) -> dict[str, float | None]:
+        """Fleets beside the usual one, each with the price of its instance if it has one of its own."""
+        return fleets_in(self.fleets)
+
+    @field_validator("fleets")
+    @classmethod
+    def _are_fleets(cls, text: str) -> str:
+        fleets_in(text)
+        return text
 
     @property
     def path(self) -> Path:

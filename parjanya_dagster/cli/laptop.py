@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -69,7 +70,7 @@ def bring_up(home: Home, *, with_dagster: bool, progress: Progress = lambda _, _
     progress("local AWS", time.monotonic() - started)
     code = _start_dagster_code(home, aws) if with_dagster else None
     started = time.monotonic()
-    deploy_locally(aws, prefix=home.prefix, max_instances=home.max_instances)
+    deploy_locally(aws, prefix=home.prefix, max_instances=home.max_instances, fleets=home.extra_fleets)
     platform = connect(home)
     if platform.control.published_policy() is None:
         _publish_shipped_policy(platform)
@@ -182,7 +183,8 @@ def _fleet(home: Home, aws: LocalAws, *, with_dagster: bool) -> Service:
         **{each: value for each, value in _dagster_environment(home, aws).items() if each in _FOR_WORKERS},
         **{each: value for each, value in os.environ.items() if each in _TUNING},
     }
-    worker: tuple[str, ...] = ("-m", "gpu_worker", "headless")
+    headless = ("-m", "gpu_worker", "headless")
+    worker: tuple[str, ...] = headless
     if with_dagster:
         worker = (
             *("-m", "parjanya_dagster.asg_executor.agent"),
@@ -190,11 +192,13 @@ def _fleet(home: Home, aws: LocalAws, *, with_dagster: bool) -> Service:
             *("--between-steps", "gpu_worker.background:between_steps"),
             *("--preload", "parjanya_dagster.definitions"),
         )
+    own = ("/usr/bin/env", *sorted(f"{name}={value}" for name, value in settings.items()), sys.executable)
     command = (
         *(sys.executable, "-m", "parjanya_dagster.local.fleet"),
         *("--aws-dir", str(home.aws), "--directory", str(home.path / "fleet"), "--prefix", home.prefix),
-        *("--", "/usr/bin/env", *sorted(f"{name}={value}" for name, value in settings.items())),
-        *(sys.executable, *worker),
+        # Dagster's steps are the usual fleet's
+        *(part for name in home.extra_fleets for part in ("--extra", name, shlex.join((*own, *headless)))),
+        *("--", *own, *worker),
     )
     return Service(
         name=FLEET,

@@ -1,17 +1,21 @@
 """Deploy Parjanya to the local AWS: the templates AWS gets, then the users that stand in for its roles."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import boto3
 
-from infra.deploy import DeploySettings, deploy
+from infra.deploy import DeploySettings, ExtraFleet, deploy
 from infra.package import CodeArchive
 from parjanya_dagster.core.names import Names
 from parjanya_dagster.local.credentials import create_users, root_session
 from parjanya_dagster.local.stack import LocalAws
 
 DEFAULT_PREFIX: Final = "parjanya-local"
+NO_FLEETS: Final[Mapping[str, float | None]] = {}
+
+_EXTRA_TYPE: Final = "g6e.4xlarge"
+"""What an extra fleet's template says; a process is started instead."""
 
 # silently ignored by the local process' CloudFormation; nothing in the product waits for any of it
 KNOWN_DIFFERENCES: Final = frozenset(
@@ -40,6 +44,7 @@ def deploy_locally(
     *,
     prefix: str = DEFAULT_PREFIX,
     max_instances: int = 4,
+    fleets: Mapping[str, float | None] = NO_FLEETS,
     code: CodeArchive | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Names:
@@ -48,7 +53,8 @@ def deploy_locally(
     Args:
         aws: a running local AWS.
         prefix: names of everything start with it.
-        max_instances: the fleet's upper limit, i.e. worker processes on this machine.
+        max_instances: each fleet's upper limit, i.e. worker processes on this machine.
+        fleets: extra fleets, each with the price of its instance in USD per hour if it has one of its own.
         code: archive of the functions; by default this package.
         progress: told one line per step.
 
@@ -60,6 +66,9 @@ def deploy_locally(
         image_id=worker_image(root_session(aws), prefix=prefix, endpoint_url=aws.endpoint),
         subnets=("subnet-00000001",),
         max_instances=max_instances,
+        fleets=tuple(
+            ExtraFleet(name=name, instance_type=_EXTRA_TYPE, usd_per_hour=usd) for name, usd in fleets.items()
+        ),
         require_tls=False,
         known_differences=KNOWN_DIFFERENCES,
         code=code,

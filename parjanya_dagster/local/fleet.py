@@ -1,13 +1,14 @@
-"""Instances for the laptop: a worker process for each machine of the Auto Scaling group that is switched on.
+"""Instances for the laptop: a worker process for each machine of an Auto Scaling group that is switched on.
 
-Takes EC2's part and nobody else's: it follows the group and its warm pool, and reports a process that died
-as EC2 would report a machine, so that the group replaces it. An unreadable group changes nothing. How long
-a machine boots is the group's affair (PARJANYA_LOCAL_BOOT_S): until then it is not switched on.
+Takes EC2's part and nobody else's: it follows each fleet's group and warm pool, and reports a process that
+died as EC2 would report a machine, so that the group replaces it. An unreadable group changes nothing. How
+long a machine boots is the group's affair (PARJANYA_LOCAL_BOOT_S): until then it is not switched on.
 """
 
 import argparse
 import logging
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -20,6 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from parjanya_dagster.core.errors import ConfigError
+from parjanya_dagster.core.names import Names
 from parjanya_dagster.local.credentials import Profile, local_environment, local_session
 from parjanya_dagster.local.instances import STABLE_S, fleet_changes, is_on, replacement_delay_s
 from parjanya_dagster.local.stack import LocalAws
@@ -231,7 +233,7 @@ class _Lines(logging.Formatter):
 
 
 def main() -> None:
-    """Follow a group until SIGTERM or SIGINT, then end its workers."""
+    """Follow the groups of all fleets until SIGTERM or SIGINT, then end their workers."""
     parser = argparse.ArgumentParser(
         description="Run a worker process for each running instance of a local Auto Scaling group.",
         epilog="Workers call AWS as profile 'worker'; INSTANCE_ID and AUTO_SCALING_GROUP say who they are.",
@@ -241,6 +243,15 @@ def main() -> None:
     parser.add_argument("--prefix", default=os.environ.get("PARJANYA_PREFIX", "parjanya-local"))
     parser.add_argument("--interval-s", type=float, default=0.5)
     parser.add_argument("--grace-s", type=float, default=20.0)
+    parser.add_argument(
+        "--extra",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("FLEET", "COMMAND"),
+        dest="extras",
+        help="another fleet, and the command of its workers in one string",
+    )
     parser.add_argument(
         "command", nargs="+", help="after --: the worker's command; {instance_id} is replaced"
     )
@@ -263,7 +274,7 @@ def _run(arguments: argparse.Namespace) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for instance_id in end_orphans(directory, grace_s=arguments.grace_s):
         logger.warning("orphan_ended", extra={"instance_id": instance_id})
-    name = f"{arguments.prefix}-gpu"
+    names = Names(prefix=arguments.prefix, account=aws.account)
     client = local_session(aws, Profile.OPERATOR, prefix=arguments.prefix).client(
         "autoscaling", endpoint_url=aws.endpoint, config=CALLS
     )
@@ -271,19 +282,29 @@ def _run(arguments: argparse.Namespace) -> None:
         **local_environment(aws, Profile.WORKER, prefix=arguments.prefix),
         "ASG_EXECUTOR_BOOT_HOOK": f"{arguments.prefix}-boot",  # as the launch template's user data says it
     }
-    fleet = Fleet(
-        AutoScalingGroup(client, name),
-        worker_starter(command=arguments.command, group=name, environment=environment, directory=directory),
-        grace_s=arguments.grace_s,
-    )
+
+    def fleet_of(group: str, command: list[str], **own: str) -> Fleet:
+        given = environment | own
+        start = worker_starter(command=command, group=group, environment=given, directory=directory)
+        return Fleet(AutoScalingGroup(client, group), start, grace_s=arguments.grace_s)
+
+    fleets = [
+        fleet_of(names.gpu_group, arguments.command),
+        *(
+            fleet_of(names.fleet_group(name), shlex.split(command), PARJANYA_FLEET=name)
+            for name, command in arguments.extras
+        ),
+    ]
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     while not stop.is_set():
-        fleet.follow(time.monotonic())
+        for fleet in fleets:
+            fleet.follow(time.monotonic())
         stop.wait(arguments.interval_s)
-    fleet.end_all(time.monotonic())
-    while not fleet.has_ended(time.monotonic()):
+    for fleet in fleets:
+        fleet.end_all(time.monotonic())
+    while False in {fleet.has_ended(time.monotonic()) for fleet in fleets}:
         time.sleep(min(arguments.interval_s, 0.1))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cfnlint.decode import decode
 
-from infra.deploy import STACKS, TEMPLATES
+from infra.deploy import FLEET, STACKS, TEMPLATES
 
 _SIZE_LIMIT_BYTES = 51_200  # CloudFormation's limit for a template sent with the call
 
@@ -26,10 +26,10 @@ def test_templates_when_linted_then_are_clean() -> None:
 
 def test_templates_when_listed_then_each_has_its_place_in_the_order() -> None:
     """No template is forgotten by the deploy."""
-    assert sorted(path.stem for path in TEMPLATES.glob("*.yaml")) == sorted(STACKS)
+    assert sorted(path.stem for path in TEMPLATES.glob("*.yaml")) == sorted((*STACKS, FLEET))
 
 
-@pytest.mark.parametrize("layer", STACKS)
+@pytest.mark.parametrize("layer", [*STACKS, FLEET])
 def test_template_when_sent_then_fits_into_the_call(layer: str) -> None:
     """A template needs no bucket of its own to be deployed."""
     assert (TEMPLATES / f"{layer}.yaml").stat().st_size < _SIZE_LIMIT_BYTES

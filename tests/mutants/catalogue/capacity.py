@@ -48,7 +48,7 @@ MUTANTS: Final = (
         patches=(
             Branch(
                 where="parjanya_dagster.core.reconcile.plan:fleet_reading",
-                before="gaps=len(waiting),",
+                before="gaps=sum(snapshot.fleet_of(row) == fleet for row in waiting.values()),",
                 after="gaps=0,",
             ),
         ),

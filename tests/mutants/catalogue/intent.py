@@ -50,8 +50,8 @@ MUTANTS: Final = (
         patches=(
             Branch(
                 where="parjanya_dagster.control.observe:observe_world",
-                before="due = look.due(room)",
-                after="due = [] if is_empty(queue) else look.due(room)",
+                before="due = look.due(sum(rooms.values()))",
+                after="due = [] if is_empty(queue) else look.due(sum(rooms.values()))",
             ),
         ),
         checker=Told(SILENT_STREAM, times=4),
@@ -182,8 +182,22 @@ MUTANTS: Final = (
         patches=(
             Branch(
                 where=f"{_GAPS}:is_quiet",
-                before="return is_long and is_empty(queue, dead_letters)",
+                before="return is_long and is_empty(*queues)",
                 after="return is_long",
+            ),
+        ),
+        checker=Contract(_PLAN, "test_job_is_not_lost_while"),
+        breaks="test_job_is_not_lost_while",
+    ),
+    Mutant(
+        name="queue-of-another-fleet-forgotten",
+        source="DESIGN 4 lost intent; ADR 11",
+        story="the usual queue reads empty, and jobs that wait on another fleet's are sent again",
+        patches=(
+            Branch(
+                where="parjanya_dagster.core.reconcile.snapshot:Snapshot.queues",
+                before="*(each.queue for each in self.others.values()), self.dead_letters",
+                after="self.dead_letters",
             ),
         ),
         checker=Contract(_PLAN, "test_job_is_not_lost_while"),

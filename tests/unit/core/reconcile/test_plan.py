@@ -21,7 +21,17 @@ from parjanya_dagster.core.reconcile.limits import Limits
 from parjanya_dagster.core.reconcile.plan import plan
 from parjanya_dagster.core.truth.row import Lane, Status
 from tests.builders import NOON, a_fleet, a_queue, a_row, a_snapshot
-from tests.unit.core.reconcile.planning import BLIND, CAPACITY, OLD, calm, kinds, planned, quiet, sent
+from tests.unit.core.reconcile.planning import (
+    BLIND,
+    CAPACITY,
+    OLD,
+    a_large_fleet,
+    calm,
+    kinds,
+    planned,
+    quiet,
+    sent,
+)
 
 
 def test_pending_row_without_intent_gets_one_and_wakes_the_fleet() -> None:
@@ -87,6 +97,8 @@ def test_job_is_lost_once_both_queues_read_empty_for_two_minutes() -> None:
         ("dead letters hold it", {"dead_letters": a_queue(visible=1)}),
         ("the queue is unreadable", {"queue": BLIND}),
         ("the dead letters are unreadable", {"dead_letters": BLIND}),
+        ("another fleet's queue holds it", {"others": a_large_fleet(a_queue(visible=1))}),
+        ("another fleet's queue is unreadable", {"others": a_large_fleet(BLIND)}),
     ],
 )
 def test_job_is_not_lost_while(why: str, changes: dict[str, object]) -> None:
