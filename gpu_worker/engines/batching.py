@@ -4,8 +4,7 @@ The shape of a pass follows from the image's own grid and from nothing else, so 
 and with it every bit of its answers, is the same whoever its mates are.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Final
 
 from gpu_worker.engines.packing import TokenGrid
@@ -14,41 +13,26 @@ BUCKET_TOKENS: Final = 64
 """Buckets are this many visual tokens apart: padding stays below 64 of about 550, and shapes stay few."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pass:
-    """Images that go through together.
-
-    Args:
-        visual_tokens: of the bucket; each member has at most so many.
-        members: indexes into what was planned, in its order; at least one.
-    """
-
-    visual_tokens: int
-    members: tuple[int, ...]
-
-    def rows(self, count: int) -> tuple[int, ...]:
-        """Return the index of each row's image in a pass of `count` rows: the last member fills them up."""
-        return (*self.members, *[self.members[-1]] * (count - len(self.members)))
-
-    def split(self, most: int) -> "Iterator[Pass]":
-        """Yield passes of at most `most` members each."""
-        for start in range(0, len(self.members), most):
-            yield replace(self, members=self.members[start : start + most])
-
-
 def bucket_of(grid: TokenGrid) -> int:
     """Return the visual tokens of an image's bucket: its own, rounded up to a multiple of `BUCKET_TOKENS`."""
     return -(-grid.tokens // BUCKET_TOKENS) * BUCKET_TOKENS
 
 
-def plan_passes(grids: Sequence[TokenGrid], *, most: Callable[[int], int]) -> Iterator[Pass]:
-    """Yield passes that cover every image once, bucket by bucket.
+def by_bucket(grids: Sequence[TokenGrid]) -> dict[int, tuple[int, ...]]:
+    """Return the indexes of each bucket's images, in their order; the largest bucket first.
+
+    What may not fit into memory is found out before the rest is done.
+    """
+    buckets: dict[int, tuple[int, ...]] = {}
+    for index, grid in enumerate(grids):
+        buckets[bucket_of(grid)] = (*buckets.get(bucket_of(grid), ()), index)
+    return dict(sorted(buckets.items(), reverse=True))
+
+
+def filled_up(members: Sequence[int], rows: int) -> tuple[int, ...]:
+    """Return whose image is in each row of a pass: its last member takes the rows that are left.
 
     Args:
-        most: images per pass, ≥ 1, of a bucket of so many visual tokens.
+        members: at least one, at most `rows`.
     """
-    buckets: dict[int, list[int]] = {}
-    for index, grid in enumerate(grids):
-        buckets.setdefault(bucket_of(grid), []).append(index)
-    for visual_tokens, members in sorted(buckets.items(), reverse=True):  # what may not fit comes first
-        yield from Pass(visual_tokens=visual_tokens, members=tuple(members)).split(most(visual_tokens))
+    return (*members, *[members[-1]] * (rows - len(members)))

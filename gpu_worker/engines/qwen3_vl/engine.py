@@ -4,7 +4,6 @@ It turns images into passes of a fixed shape and the passes' numbers into answer
 `scorer`.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
@@ -12,7 +11,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from gpu_worker.engines.batching import BUCKET_TOKENS, Pass, bucket_of, plan_passes
+from gpu_worker.engines.batching import BUCKET_TOKENS, bucket_of, by_bucket, filled_up
 from gpu_worker.engines.engine import (
     DECODE_PATH,
     Engine,
@@ -34,8 +33,8 @@ from parjanya_dagster.imaging.grid import Grid
 _VERSION: Final = "qwen3_vl-1"
 """Raised with every change of layout, prompt or preprocessing, which no other part would show."""
 
-_BUDGETS: Final = (589_824, 331_776, 147_456)
-"""Pixels per image: 576, 324 and 144 visual tokens."""
+_BUDGETS: Final = (589_824, 327_680, 131_072)
+"""Pixels per image: 576, 320 and 128 visual tokens, all of them whole buckets."""
 
 _CPU_OUT_OF_MEMORY: Final = "can't allocate memory"
 _KEPT_SCORERS: Final = 16  # sets of questions; partial replays ask for a few, again and again
@@ -122,43 +121,45 @@ class Qwen3VlEngine:
         # Passes are read only when all are under way: a GPU computes one while the next is being prepared.
         under_way = list(self._passes(scorer, images, grids))
         found: dict[int, Answers] = {}
-        for each, numbers in under_way:
-            for row, member in zip(
-                numbers.tolist(), each.members, strict=False
-            ):  # filled up with mates' copies
+        for members, numbers in under_way:
+            for member, row in zip(members, numbers.tolist(), strict=False):  # rows that fill up come last
                 found[member] = _answers(pack.questions, row, fingerprint)
         return [found[index] for index in range(len(images))]
 
     def _passes(
         self, scorer: PackedScorer, images: Sequence[ScorableImage], grids: Sequence[TokenGrid]
-    ) -> Iterator[tuple[Pass, Tensor]]:
-        waiting = deque(plan_passes(grids, most=self._rows))
-        while waiting:
-            each = waiting.popleft()
-            try:
-                numbers = self._through(scorer, each, images, grids)
-            except RuntimeError as error:
-                if not _is_out_of_memory(error):
-                    raise
-            else:
-                yield each, numbers
-                continue
-            # Out here, where the error no longer holds on to what it failed with.
-            self._take_less(each.visual_tokens)
-            waiting.extendleft(each.split(self._rows(each.visual_tokens)))
+    ) -> Iterator[tuple[tuple[int, ...], Tensor]]:
+        """Yield whose images went through together, and their numbers."""
+        for visual_tokens, bucket in by_bucket(grids).items():
+            done = 0
+            while done < len(bucket):
+                rows = self._rows(visual_tokens)
+                members = bucket[done : done + rows]
+                numbers = self._through(scorer, filled_up(members, rows), images, grids, visual_tokens)
+                if numbers is None:
+                    self._take_less(visual_tokens)
+                    continue
+                yield members, numbers
+                done += len(members)
 
     def _through(
         self,
         scorer: PackedScorer,
-        each: Pass,
+        members: Sequence[int],
         images: Sequence[ScorableImage],
         grids: Sequence[TokenGrid],
-    ) -> Tensor:
-        rows = each.rows(self._rows(each.visual_tokens))
-        patches = {index: patches_of(fit_to(images[index].pixels, grids[index])) for index in each.members}
-        return scorer.answer(
-            [patches[index] for index in rows], [grids[index] for index in rows], each.visual_tokens
-        )
+        visual_tokens: int,
+    ) -> Tensor | None:
+        """Return the numbers of a pass; None for want of memory, once the error lets go of what it had."""
+        patches = {index: patches_of(fit_to(images[index].pixels, grids[index])) for index in members}
+        try:
+            return scorer.answer(
+                [patches[index] for index in members], [grids[index] for index in members], visual_tokens
+            )
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+        return None
 
     def _rows(self, visual_tokens: int) -> int:
         return self._smaller.get(visual_tokens, self._micro_batch)
