@@ -8,15 +8,15 @@ import psutil  # type: ignore[import-untyped]  # it publishes no types
 
 
 @contextmanager
-def peak_memory() -> Iterator[Callable[[], float]]:
-    """Watch this process and all below it, once a second; gives the most memory so far, MiB.
+def peak_memory(*, every_s: float = 1.0) -> Iterator[Callable[[], float]]:
+    """Watch this process and all below it, every so often; gives the most memory so far, MiB.
 
     Resident memory is summed, so what processes share counts for each: an upper bound.
     """
     done, most = Event(), [0.0]
 
     def watch() -> None:
-        while not done.wait(1.0):
+        while not done.wait(every_s):
             most[0] = max(most[0], resident_mib())
 
     thread = Thread(target=watch)
