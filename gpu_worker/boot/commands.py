@@ -37,7 +37,7 @@ def add_commands(commands: "Commands") -> None:
     _take_engine(verify)
     verify.add_argument("--sizes-only", action="store_true", help="believe files of the right size unread")
     verify.add_argument("--json", action="store_true", help="print the stages as JSON")
-    verify.set_defaults(run=_verify)
+    verify.set_defaults(run=_spoken(_verify))
 
     manifest = commands.add_parser("manifest", help=f"write {MANIFEST}: sizes and hashes of a model folder")
     manifest.add_argument("--model", type=Path, required=True, metavar="DIR", help="the model folder")
@@ -47,19 +47,32 @@ def add_commands(commands: "Commands") -> None:
     )
     manifest.add_argument("--revision", default="", help="of the model where it came from")
     manifest.add_argument("--force", action="store_true", help="write over the one that is there")
-    manifest.set_defaults(run=_manifest)
+    manifest.set_defaults(run=_spoken(_manifest))
 
     golden = commands.add_parser(
         "golden", help=f"write {GOLDEN}: what the engine answers, to be compared with"
     )
     _take_engine(golden)
     golden.add_argument("--force", action="store_true", help="write over the ones that are there")
-    golden.set_defaults(run=_golden)
+    golden.set_defaults(run=_spoken(_golden))
 
 
 def exit_status(failed: BootFailedError) -> int:
     """Return how a process ends whose boot failed."""
     return EXIT_MISCONFIGURED if failed.failure is BootFailure.MISCONFIGURED else EXIT_REFUSED
+
+
+def _spoken(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """Return the command with its wrong arguments explained to the person who typed them."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        try:
+            return command(arguments)
+        except ConfigError as error:
+            print(error, file=sys.stderr)  # noqa: T201 - a command speaks to a person
+            return EXIT_MISCONFIGURED
+
+    return run
 
 
 def _take_engine(parser: argparse.ArgumentParser) -> None:
