@@ -30,12 +30,12 @@ def expected_tensors(folder: Path) -> dict[str, tuple[str | None, tuple[int, ...
         Exception: the configuration describes no such model; whatever the library raises then.
     """
     config = Qwen3VLConfig.from_pretrained(folder, local_files_only=True)
+    asked = config.dtype or config.get_text_config().dtype  # the published one names it for the text alone
+    dtype = _SAFETENSORS_NAMES.get(str(asked))  # asked first: making a model writes its own type there
     model = new_model(config, torch.device("meta"), torch.float32, is_random=False)
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
     if config.tie_word_embeddings:
         shapes.pop(_TIED_HEAD, None)
-    asked = config.dtype or config.get_text_config().dtype  # the published one names it for the text alone
-    dtype = _SAFETENSORS_NAMES.get(str(asked))
     return {name: (dtype, shape) for name, shape in shapes.items()}
 
 
