@@ -69,6 +69,7 @@ __all__ = [
     "step_args_to_text",
     "step_worker_starting",
     "tag_concurrency_limits_field",
+    "warn",
 ]
 
 _MIRROR_EVERY_S: Final = 1.0
@@ -272,6 +273,11 @@ def engine_event(
 ) -> DagsterEvent:
     """Record something about a step that is not its result."""
     return DagsterEvent.engine_event(context, message, EngineEventData(metadata=metadata or {}))
+
+
+def warn(context: IStepContext, message: str) -> None:
+    """Leave a warning in the run's log, under its step."""
+    context.log.warning(message)
 
 
 def report_step_location(

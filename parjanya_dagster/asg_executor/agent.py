@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handler.setFormatter(JsonLines(identity))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     # A stand-in for an instance (INSTANCE_ID in the environment) has no metadata service to ask.
-    on_ec2 = "INSTANCE_ID" not in os.environ and metadata.read("instance-id") is not None
+    on_ec2 = not os.environ.get("INSTANCE_ID") and metadata.read("instance-id") is not None
     departure = Departure(
         metadata if on_ec2 else None,
         heeds_rebalance=options.heed_rebalance,

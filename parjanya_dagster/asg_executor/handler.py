@@ -83,9 +83,9 @@ class FleetStepHandler(private.StepHandler):
             self._queue_step(attempt, step_handler_context.execute_step_args)
         except AsgExecutorError as error:
             self._give_up(attempt, error)
-            yield private.engine_event(context, f"The step could not be queued: {error}")
+            private.warn(context, f"The step could not be queued: {error}")
             return
-        yield from self._wake_fleet(context)
+        self._wake_fleet(context)
 
     def check_step_health(
         self,
@@ -116,7 +116,7 @@ class FleetStepHandler(private.StepHandler):
         try:
             self._fleet.leases.cancel(attempt.lease_id, now=time.time())
         except EdgeError as error:
-            yield private.engine_event(context, f"The cancellation did not reach the fleet: {error}")
+            private.warn(context, f"The cancellation did not reach the fleet: {error}")
 
     def close(self) -> None:
         """End what the run worker itself has started."""
@@ -169,14 +169,16 @@ class FleetStepHandler(private.StepHandler):
         except EdgeError:
             log.exception("lease_not_fenced", extra={"lease_id": attempt.lease_id})
 
-    def _wake_fleet(self, context: private.IStepContext) -> Iterator[private.DagsterEvent]:
+    def _wake_fleet(self, context: private.IStepContext) -> None:
         """Raise capacity for the open steps. Failing costs time and no step: an instance may exist."""
         if self._fleet.raise_capacity is None:
             return
         try:
             self._fleet.raise_capacity(self._fleet.leases.count_open_steps(now=time.time()))
         except AsgExecutorError as error:
-            yield private.engine_event(context, f"The fleet's capacity could not be raised: {error}")
+            private.warn(
+                context, f"The step is queued, but the fleet's capacity could not be raised: {error}"
+            )
 
     def _judge_dispatched(
         self,

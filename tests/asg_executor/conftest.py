@@ -8,7 +8,10 @@ import dagster as dg
 import pytest
 
 from parjanya_dagster.local.stack import LocalAws
-from tests.asg_executor.fleets import REPOSITORY, TestFleet
+from tests.asg_executor.fleets import PASSWORD, REPOSITORY, TestFleet, wait_until
+from tests.asg_executor.postgres import MISSING, Postgres, find_binaries, running_postgres
+
+SQLITE = ""  # what Dagster takes when nothing is named
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -47,6 +50,26 @@ def shared_fleet(
     return standing_fleet
 
 
+@pytest.fixture(scope="session")
+def standing_pair(fleet_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestFleet]:
+    """One agent with two children, shared like the standing one."""
+    with pytest.MonkeyPatch.context() as patch:
+        _point_at(patch, fleet_aws)
+        fleet = TestFleet(endpoint=fleet_aws.endpoint, directory=tmp_path_factory.mktemp("pair"))
+        fleet.create()
+        agent = fleet.start_agent("--children=2")
+        wait_until(lambda: agent.log.read_text().count("child_ready") == 2, what="both children are ready")
+        yield fleet
+        fleet.stop()
+
+
+@pytest.fixture
+def pair_fleet(standing_pair: TestFleet, fleet_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> TestFleet:
+    """The standing pair, with this process pointed at it."""
+    _enter(monkeypatch, fleet_aws, standing_pair)
+    return standing_pair
+
+
 @pytest.fixture
 def fleet(fleet_aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestFleet]:
     """A fleet of the test's own, without agents, with this process pointed at it."""
@@ -58,13 +81,36 @@ def fleet(fleet_aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     fleet.stop()
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A private Postgres, shared by this directory's tests; each gets a database of its own."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip(MISSING)
+    with running_postgres(binaries) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def storage(request: pytest.FixtureRequest) -> str:
+    """Return the part of a dagster.yaml that names where runs and events are kept.
+
+    A test file whose promises do not depend on that overrides this fixture with `SQLITE`.
+    """
+    if request.param == "sqlite":
+        return SQLITE
+    postgres: Postgres = request.getfixturevalue("postgres")
+    return postgres.storage_of(postgres.create_database())
+
+
 @pytest.fixture
-def dagster_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def dagster_home(tmp_path: Path, storage: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A Dagster home on disk, so that run worker and agents share its storage."""
     home = tmp_path / "dagster"
     home.mkdir()
-    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    (home / "dagster.yaml").write_text(f"telemetry:\n  enabled: false\n{storage}")
     monkeypatch.setenv("DAGSTER_HOME", str(home))
+    monkeypatch.setenv(PASSWORD, "any")
     return home
 
 

@@ -19,6 +19,9 @@ from parjanya_dagster.asg_executor.lease import Lease, StepAttempt
 from parjanya_dagster.asg_executor.lease_table import LeaseTable
 from parjanya_dagster.asg_executor.step_queue import StepQueue
 
+PASSWORD = "ASG_TEST_PG_PASSWORD"
+"""A variable that Dagster's storage names: each side resolves it itself, and no message carries its value."""
+
 REPOSITORY = Path(__file__).parents[2]
 PATIENCE_S = 40.0
 
@@ -131,6 +134,7 @@ class TestFleet:
             "ASG_EXECUTOR_STEP_QUEUE": self.name,
             "ASG_EXECUTOR_STEPS_TABLE": self.name,
             "ASG_TEST_DIARY": str(self.directory / "diary"),
+            PASSWORD: "any",
         }
 
     @property
@@ -156,8 +160,12 @@ class TestFleet:
         preload: str = "tests.asg_executor.jobs",
         **environment: str,
     ) -> Agent:
-        """Start an agent and, unless told otherwise, wait until its child is ready."""
-        instance_id = environment.get("INSTANCE_ID", f"i-{len(self.agents)}-{uuid.uuid4().hex[:6]}")
+        """Start an agent and, unless told otherwise, wait until its first child is ready.
+
+        Args:
+            environment: the agent's own; an empty INSTANCE_ID leaves it to the metadata service.
+        """
+        instance_id = environment.setdefault("INSTANCE_ID", f"i-{len(self.agents)}-{uuid.uuid4().hex[:6]}")
         log = self.directory / f"agent-{instance_id}.log"
         with log.open("wb") as stream:
             process = subprocess.Popen(
@@ -176,7 +184,6 @@ class TestFleet:
                     **os.environ,
                     **self.environment,
                     "PYTHONPATH": str(REPOSITORY),
-                    "INSTANCE_ID": instance_id,
                     **environment,
                 },
                 stdout=stream,
@@ -189,7 +196,7 @@ class TestFleet:
         return agent
 
     def diary(self, subject: str) -> list[str]:
-        """Return the lines that steps left under `subject`, oldest first: "subject pid instance"."""
+        """Return the lines that steps left under `subject`, oldest first: "subject pid instance device"."""
         lines = sorted((self.directory / "diary").glob(f"{subject}.*"))
         return [line.read_text() for line in lines]
 

@@ -4,6 +4,7 @@ The diary is a directory both sides can see: a step leaves a line in it, so that
 ran, in which process and how often.
 """
 
+import functools
 import os
 import time
 from pathlib import Path
@@ -31,14 +32,28 @@ IMPATIENT = {**QUICK, "wait_seconds": 2}
 _steps_in_this_process = 0
 
 
+class Engine:
+    """Something costly, such as a model: its diary tells how often it was loaded."""
+
+    def __init__(self) -> None:
+        note("loaded")
+
+
+@functools.cache
+def engine() -> Engine:
+    """Return the engine of this process."""
+    return Engine()
+
+
 def diary() -> Path:
     """Return the directory of diary lines."""
     return Path(os.environ["ASG_TEST_DIARY"])
 
 
 def note(subject: str) -> None:
-    """Leave one line: subject, process and instance."""
-    line = f"{subject} {os.getpid()} {os.environ.get('INSTANCE_ID', '-')}"
+    """Leave one line: subject, process, instance and device."""
+    place = f"{os.environ.get('INSTANCE_ID', '-')} {os.environ.get('CUDA_VISIBLE_DEVICES', '-')}"
+    line = f"{subject} {os.getpid()} {place}"
     (diary() / f"{subject}.{time.time_ns()}").write_text(line)
 
 
@@ -87,6 +102,45 @@ def drain(piece: int) -> str:
     time.sleep(0.3)
     note("drain")
     return f"{piece}:{os.environ.get('INSTANCE_ID', '-')}"
+
+
+@dg.op(tags=ON_FLEET)
+def use_engine(piece: int) -> int:
+    """One piece that needs the engine; which object it was is the result."""
+    note(f"used-{piece}")
+    return id(engine())
+
+
+@dg.op(tags={"asg_executor/inline": "true"})
+def same(engines: list[int]) -> bool:
+    """Whether there was only one."""
+    return len(set(engines)) == 1
+
+
+@dg.op(tags=ON_FLEET, pool="asg_test")
+def occupy(context: dg.OpExecutionContext, patience_s: float) -> bool:
+    """Be at work until somebody else of the pool is, too; return whether that came to pass in time."""
+    mark = diary() / f"occupied-{context.run_id}.{time.time_ns()}"
+    mark.touch()
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        if len(list(diary().glob(f"occupied-{context.run_id}.*"))) > 1:
+            return True  # its mark stays, so that the other one sees it
+        time.sleep(0.02)
+    mark.unlink()
+    return False
+
+
+@dg.op(tags=ON_FLEET)
+def meet(context: dg.OpExecutionContext, own: int) -> str:
+    """Wait for the other one: alone at a time, neither would ever end well."""
+    note(f"met-{own}-{context.run_id}")
+    deadline = time.monotonic() + 20
+    while not list(diary().glob(f"met-{1 - own}-{context.run_id}.*")):
+        if time.monotonic() > deadline:
+            raise TimeoutError("nobody else came")
+        time.sleep(0.02)
+    return os.environ["CUDA_VISIBLE_DEVICES"]
 
 
 @dg.op(tags={"asg_executor/inline": "true"})
@@ -152,6 +206,36 @@ def score_job() -> None:
 def fan_out_job() -> None:
     """One fleet step per dynamic output."""
     account(fan_out().map(drain).collect())
+
+
+@dg.job(executor_def=asg_executor.configured(QUICK, name="quick"))
+def engine_job() -> None:
+    """Six steps that need one engine."""
+    same(fan_out().map(use_engine).collect())
+
+
+@dg.job(executor_def=asg_executor.configured(QUICK, name="quick"))
+def pooled_job() -> None:
+    """Two steps that share a pool."""
+    occupy.alias("occupy_0")()
+    occupy.alias("occupy_1")()
+
+
+@dg.job(
+    executor_def=asg_executor.configured(QUICK, name="quick"),
+    config={"ops": {f"meet_{own}": {"inputs": {"own": own}} for own in (0, 1)}},
+)
+def meeting_job() -> None:
+    """Two steps that can only end together."""
+    meet.alias("meet_0")()
+    meet.alias("meet_1")()
+
+
+@dg.job(executor_def=asg_executor.configured(QUICK, name="quick"))
+def neighbours_job() -> None:
+    """Two long steps with a retry policy."""
+    linger_with_retry.alias("linger_0")()
+    linger_with_retry.alias("linger_1")()
 
 
 @dg.job(executor_def=asg_executor.configured(QUICK, name="quick"))

@@ -21,6 +21,17 @@ def kinds(result: dg.JobExecutionResult, instance: dg.DagsterInstance) -> list[s
     return [kind for kind, _, _ in events_of(result, instance)]
 
 
+def run_worker(statements: str) -> "subprocess.Popen[bytes]":
+    """Start a run worker of the test's own, which may be killed: `job` is the one long step, unretried."""
+    program = (
+        "import dagster as dg; from tests.asg_executor import jobs\n"
+        "job = dg.reconstructable(jobs.unretried_job)\n"
+        "with dg.DagsterInstance.get() as instance:\n"
+        f"    {statements}\n"
+    )
+    return subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
+
+
 def test_killed_instance_when_a_policy_allows_then_another_takes_the_retry(
     fleet: TestFleet,
     instance: dg.DagsterInstance,
@@ -40,6 +51,57 @@ def test_killed_instance_when_a_policy_allows_then_another_takes_the_retry(
     assert kinds(result, instance).count("STEP_UP_FOR_RETRY") == 1
     assert fleet.lease_of(result.run_id, "linger_with_retry", 0).state is LeaseState.FENCED
     assert fleet.diary("started-1")[0].split()[2] == fleet.agents[1].instance_id
+
+
+def test_killed_instance_when_there_is_no_policy_then_the_run_fails_and_names_the_silence(
+    fleet: TestFleet,
+    instance: dg.DagsterInstance,
+) -> None:
+    """Without a retry policy one lost machine fails the run: soon, and with the worker's name."""
+    agent = fleet.start_agent()
+
+    def lose_the_instance() -> None:
+        wait_until(lambda: fleet.diary("started-0"), what="the step runs")
+        agent.signal_all(signal.SIGKILL)
+
+    with meanwhile(lose_the_instance):
+        result = dg.execute_job(dg.reconstructable(jobs.unretried_job), instance=instance)
+
+    assert not result.success
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    assert f"worker {agent.instance_id}/" in str(failure.step_failure_data.error)
+    assert "has been silent" in str(failure.step_failure_data.error)
+
+
+def test_run_worker_when_it_is_killed_then_a_resumed_one_finds_the_step_still_running(
+    shared_fleet: TestFleet,
+    instance: dg.DagsterInstance,
+) -> None:
+    """The handler keeps nothing in memory: who resumes the run waits for the step instead of repeating it."""
+    before = len(shared_fleet.diary("started-0"))
+    worker = run_worker("dg.execute_job(job, instance=instance)")
+    wait_until(lambda: len(shared_fleet.diary("started-0")) > before, what="the step runs")
+    worker.kill()
+    worker.wait(30)
+    [run] = instance.get_runs()
+
+    # What `dagster api resume_run` does, which a launcher with `supports_resume_run` starts.
+    resumed = run_worker(
+        "from dagster._core.execution.api import execute_run_iterator\n"
+        f"    run = instance.get_run_by_id({run.run_id!r})\n"
+        "    list(execute_run_iterator(job, run, instance, resume_from_failure=True))",
+    )
+    said = "Checking on status of in-progress step linger from previous run"
+    wait_until(
+        lambda: any(said in entry.message for entry in instance.all_logs(run.run_id)),
+        what="the resumed run worker looks for the step",
+    )
+    shared_fleet.hurry()
+    assert resumed.wait(30) == 0
+    (shared_fleet.directory / "diary" / "hurry").unlink()
+
+    assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.SUCCESS
+    assert len(shared_fleet.diary("started-0")) == before + 1
 
 
 def test_paused_instance_when_it_wakes_late_then_its_result_is_fenced(
@@ -189,12 +251,7 @@ def test_cancelled_run_when_a_step_is_executing_then_it_is_interrupted_and_the_w
 ) -> None:
     """Cancelling reaches the step's `finally` on the instance; the process with the model survives."""
     before = len(shared_fleet.diary("started-0")), len(shared_fleet.diary("cleaned-0"))
-    program = (
-        "import dagster as dg; from tests.asg_executor import jobs\n"
-        "with dg.DagsterInstance.get() as instance:\n"
-        "    dg.execute_job(dg.reconstructable(jobs.unretried_job), instance=instance)\n"
-    )
-    worker = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
+    worker = run_worker("dg.execute_job(job, instance=instance)")
     wait_until(lambda: len(shared_fleet.diary("started-0")) > before[0], what="the step runs")
     worker.send_signal(signal.SIGINT)
     worker.wait(30)

@@ -53,6 +53,37 @@ def test_fleet_step_when_run_then_events_name_task_instance_log_and_output_is_ca
     assert b"scored 7" in _captured_stdout(instance, result.run_id)
 
 
+def test_steps_when_one_child_executes_them_then_they_see_one_loaded_engine(
+    shared_fleet: TestFleet,
+    instance: dg.DagsterInstance,
+) -> None:
+    """What a step loads stays: six steps, over two runs even, and the model is loaded once."""
+    for _ in range(2):
+        with dg.execute_job(dg.reconstructable(jobs.engine_job), instance=instance) as result:
+            assert result.output_for_node("same")
+    users = {line.split()[1] for piece in range(6) for line in shared_fleet.diary(f"used-{piece}")[-2:]}
+    [user] = users
+    assert [line.split()[1] for line in shared_fleet.diary("loaded")].count(user) == 1
+
+
+@pytest.mark.parametrize(("limit", "patience_s", "met"), [(1, 1.0, False), (2, 20.0, True)])
+def test_pool_when_it_has_a_limit_then_so_many_steps_run_at_once(
+    pair_fleet: TestFleet,
+    instance: dg.DagsterInstance,
+    limit: int,
+    patience_s: float,
+    met: bool,  # noqa: FBT001 -- a column of the table above
+) -> None:
+    """Dagster's pools hold for the fleet without a word from this executor: one serialises, two do not."""
+    assert pair_fleet.agents
+    instance.event_log_storage.set_concurrency_slots("asg_test", limit)
+    inputs = {f"occupy_{own}": {"inputs": {"patience_s": patience_s}} for own in (0, 1)}
+
+    job = dg.reconstructable(jobs.pooled_job)
+    with dg.execute_job(job, instance=instance, run_config={"ops": inputs}) as result:
+        assert [result.output_for_node(f"occupy_{own}") for own in (0, 1)] == [met, met]
+
+
 def test_fan_out_when_two_agents_serve_then_both_take_pieces(
     fleet: TestFleet,
     instance: dg.DagsterInstance,
