@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from gpu_worker.engines.engine import EngineOptions
 from gpu_worker.score import warm_scorer
+from gpu_worker.settings import load_worker_settings
 from parjanya_dagster.cli.exits import INCOMPLETE
 from parjanya_dagster.cli.inspect import inspect_paths
 from parjanya_dagster.cli.score import packaged_policy, score_paths
@@ -18,6 +22,9 @@ from parjanya_dagster.core.truth.technical import TechnicalReason
 from parjanya_dagster.imaging.decoder import Decoder
 
 Record = dict[str, Any]
+
+_BATCHES_AHEAD: Final = 4
+"""Micro-batches of files that are read before the engine is asked: images of one size then meet."""
 
 _VERDICT_COLOURS: Final = {"accept": "green", "review": "yellow", "reject": "red"}
 
@@ -38,16 +45,63 @@ def inspect(*, paths: tuple[Path, ...], as_json: bool) -> None:
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--engine", default="cpu", show_default=True, help="Who answers the questions.")
+@click.option(
+    "--model",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of the engine's checkpoint; PARJANYA_WORKER_MODEL if none.",
+)
+@click.option("--device", help="Where it computes: auto, cpu, cuda:0; PARJANYA_WORKER_DEVICE if none.")
+@click.option("--pack", help="Prompt pack that is asked; PARJANYA_WORKER_PACK if none.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line and file, in order.")
-def score(*, paths: tuple[Path, ...], engine: str, as_json: bool) -> None:
+def score(
+    *,
+    paths: tuple[Path, ...],
+    engine: str,
+    model: Path | None,
+    device: str | None,
+    pack: str | None,
+    as_json: bool,
+) -> None:
     """Say how each file would be judged: answers, scores, verdict and reasons.
 
-    Takes the worker's own path under the policy that came with the package; nothing needs to run, nothing
-    is stored. Status and folders are as with `inspect`.
-    """
-    scorer, policy = warm_scorer(engine), packaged_policy()
+    Takes the worker's own path under the policy that came with the package for the prompt pack; nothing needs
+    to run, nothing is stored. Status and folders are as with `inspect`.
+
+    \b
+    parjanya score --engine qwen3_vl --model DIR --pack photo-1 PHOTOS
+    """  # noqa: D301 - click reads \b
+    files = list(_files(paths))
+    options = engine_options(model, device, images=len(files))
+    scorer = warm_scorer(engine, pack_id=pack, options=options)
+    policy = packaged_policy(scorer.pack.id)
     with Decoder() as decoder:
-        _report(score_paths(_files(paths), decoder, scorer, policy), as_json=as_json, tabulate=_score_table)
+        records = score_paths(files, decoder, scorer, policy, at_once=_BATCHES_AHEAD * options.micro_batch)
+        _report(_watched(records, len(files)), as_json=as_json, tabulate=_score_table)
+
+
+def _watched(records: Iterator[Record], total: int) -> Iterator[Record]:
+    """Yield the records; whoever sits at a terminal sees how far they are."""
+    console = Console(stderr=True)
+    columns = (TextColumn("Scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    quiet = not console.is_terminal
+    # Records go where they are sent: by default, what is printed beside a bar goes where the bar is.
+    with Progress(
+        *columns, console=console, disable=quiet, transient=True, redirect_stdout=False
+    ) as progress:
+        bar = progress.add_task("", total=total)
+        for record in records:
+            yield record
+            progress.advance(bar)
+
+
+def engine_options(model: Path | None, device: str | None, *, images: int) -> EngineOptions:
+    """Return the engine's options; a few images don't wait for a batch that is filled up with copies."""
+    own = load_worker_settings().engine_options
+    return EngineOptions(
+        model=model or own.model,
+        device=device or own.device,
+        micro_batch=max(1, min(own.micro_batch, images)),
+    )
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:

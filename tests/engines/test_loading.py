@@ -185,11 +185,14 @@ def test_weights_are_identified_by_manifest_or_by_samples_of_every_tensor(folder
     sampled = weights_identity(folder)
     rewritten(folder, lambda tensors: tensors.update({NORM: tensors[NORM] * 2}))
     trained = weights_identity(folder)
-    (folder / "manifest.json").write_text("{}")
+    (folder / "manifest.json").write_text('{"content_hash": "77", "made_at": "2026-11-22"}')
 
     assert sampled.startswith("sampled:")
     assert trained not in (sampled, weights_identity(folder))
-    assert weights_identity(folder).startswith("manifest:")
+    assert weights_identity(folder) == "manifest:77"
+    (folder / "manifest.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="no manifest"):
+        weights_identity(folder)
 
 
 @pytest.mark.parametrize("name", ["cuda:7", "cuda", "abacus"])
