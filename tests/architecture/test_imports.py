@@ -53,6 +53,15 @@ sys.meta_path.insert(0, Blocked())
     + IMPORT_ALL
 )
 
+# Libraries look whether torch is there: it must be missing, not broken.
+WITHOUT_TORCH = (
+    """
+import sys
+sys.modules.update(dict.fromkeys(("torch", "transformers", "tokenizers", "safetensors")))
+"""
+    + IMPORT_ALL
+)
+
 LOADED = IMPORT_ALL + "print(*sorted({name.partition('.')[0] for name in sys.modules}))\n"
 
 
@@ -91,6 +100,32 @@ def test_workers_functions_and_web_when_dagster_is_missing_still_import() -> Non
     rooms = ("gpu_worker", "infra", "parjanya_dagster/lambdas", "parjanya_dagster/web")
 
     in_a_new_process(WITHOUT_DAGSTER, *modules_of(*rooms), "parjanya_dagster.wiring")
+
+
+def test_everything_but_its_engine_when_torch_is_missing_still_imports() -> None:
+    """The laptop's engine, the command line, boot and the worker itself need no gigabyte of libraries."""
+    modules = [name for name in modules_of(*PRODUCT) if ".qwen3_vl" not in name]
+
+    in_a_new_process(WITHOUT_TORCH, *modules)
+
+
+def test_engine_when_torch_is_missing_is_refused_with_the_library_that_is() -> None:
+    """Whoever asks for the model without its libraries is told which to install."""
+    said = in_a_new_process(
+        WITHOUT_TORCH
+        + """
+from gpu_worker.engines.engine import engine_named
+from parjanya_dagster.core.errors import ConfigError
+engine_named("cpu")
+try:
+    engine_named("qwen3_vl")
+except ConfigError as error:
+    print(error)
+"""
+    )
+
+    assert "needs a library that is not installed" in said
+    assert "torch" in said
 
 
 def test_functions_when_imported_load_no_web_server_and_no_decoder() -> None:
