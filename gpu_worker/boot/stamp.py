@@ -5,7 +5,9 @@ was touched since, and every byte is read again. A stamp that was baked into an 
 instances of that image still read everything, which is what fills their volumes.
 """
 
-from collections.abc import Mapping
+import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gpu_worker.boot.whole_file import write_whole
 
 _STAMP: Final = "boot-stamp.json"
+_LOCK: Final = "boot.lock"
 
 FileMark = tuple[int, int, int]
 """Size in bytes, time of the last change in nanoseconds, inode."""
@@ -40,6 +43,19 @@ class Stamp:
 
     state: Path
     machine: str
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let one process of the machine at a time read the folder: the others find its stamp afterwards.
+
+        An instance with several GPUs boots several workers at once. Without a state, none waits.
+        """
+        with ExitStack() as stack:
+            with suppress(OSError):
+                self.state.mkdir(parents=True, exist_ok=True)
+                lock = stack.enter_context((self.state / _LOCK).open("w"))
+                fcntl.flock(lock, fcntl.LOCK_EX)  # given back with the file, also by a process that dies
+            yield
 
     def is_current(self, folder: Path, *, manifest: str, names: Mapping[str, object]) -> bool:
         """Whether this machine has hashed exactly these files before, and nobody touched them since.

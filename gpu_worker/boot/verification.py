@@ -173,30 +173,36 @@ class Verification:
             raise BootFailedError(BootFailure.DEVICE_MISSING, StageName.DEVICE, str(error)) from error
 
     def _hashes(self) -> str:
-        request, listed = self._request, self._listed
+        request = self._request
         if request.sizes_only:
             return "not read: sizes only, as asked"
-        stamp = request.stamp
-        if stamp and stamp.is_current(self._folder, manifest=listed.content_hash, names=listed.files):
+        if request.stamp is None:
+            return self._read_all()
+        with request.stamp.held():
+            return self._read_once(request.stamp)
+
+    def _read_once(self, stamp: Stamp) -> str:
+        listed = self._listed
+        if stamp.is_current(self._folder, manifest=listed.content_hash, names=listed.files):
             return "not read: this machine hashed them before, and none was touched since"
+        found = self._read_all()
+        try:
+            stamp.put(self._folder, manifest=listed.content_hash, names=listed.files)
+        except OSError:  # the next boot reads it all again, no more
+            return f"{found}; it could not be noted"
+        return found
+
+    def _read_all(self) -> str:
+        listed = self._listed
         sizes = {name: entry.size_bytes for name, entry in listed.files.items()}
         begun = time.perf_counter()
-        with closing(hashes_of(self._folder, sizes, tell=request.tell)) as hashes:
+        with closing(hashes_of(self._folder, sizes, tell=self._request.tell)) as hashes:
             for name, sha256 in hashes:
                 if sha256 != listed.files[name].sha256:
                     what = f"sha256 is {sha256[:12]}; the manifest says {listed.files[name].sha256[:12]}"
                     raise BootFailedError(BootFailure.HASH_DIFFERS, name, what)
         speed = listed.size_bytes / 1e6 / (time.perf_counter() - begun)
-        noted = "" if stamp is None or self._is_noted(stamp) else "; it could not be noted"
-        return f"every byte read, {speed:,.0f} MB/s{noted}"
-
-    def _is_noted(self, stamp: Stamp) -> bool:
-        """Note that the folder was hashed; where that fails, the next boot reads it again, no more."""
-        try:
-            stamp.put(self._folder, manifest=self._listed.content_hash, names=self._listed.files)
-        except OSError:
-            return False
-        return True
+        return f"every byte read, {speed:,.0f} MB/s"
 
     def _config(self) -> str:
         return require_configured(self._folder, self._family)

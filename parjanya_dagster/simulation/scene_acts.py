@@ -17,7 +17,7 @@ from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.reconcile import reconcile_rows, reconcile_world
 from parjanya_dagster.control.tenants import add_tenant
 from parjanya_dagster.control.uploads import UploadRequest, request_upload
-from parjanya_dagster.core.belief.boot import Boot, BootStage
+from parjanya_dagster.core.belief.boot import Boot, BootFailure, BootStage
 from parjanya_dagster.core.belief.signals import Blind
 from parjanya_dagster.core.errors import DeniedError
 from parjanya_dagster.core.execution.outcome import Completed, standing
@@ -130,7 +130,13 @@ def permit(world: FakePlatform, call: str) -> None:
 
 
 def report_boot(
-    world: FakePlatform, instance_id: str, stage: BootStage, *, template: str, error: str | None = None
+    world: FakePlatform,
+    instance_id: str,
+    stage: BootStage,
+    *,
+    template: str,
+    failure: BootFailure | None = None,
+    detail: str = "",
 ) -> None:
     """Let a worker report how far its boot has come."""
     now = world.clock()
@@ -139,7 +145,8 @@ def report_boot(
         started_at=now - timedelta(seconds=30),
         stage=stage,
         at=now,
-        error=error,
+        error=f"{failure}: {detail}" if failure else None,
+        failure=failure,
         template_version=template,
     )
     write_boot(as_plane(world, "worker"), boot)

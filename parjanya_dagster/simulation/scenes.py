@@ -13,7 +13,7 @@ from parjanya_dagster.control.dead_letters import acknowledge, open_dead_letters
 from parjanya_dagster.control.diagnose import diagnosis_of
 from parjanya_dagster.control.replay import Done, carry_out, preview_replay
 from parjanya_dagster.control.tenants import add_tenant
-from parjanya_dagster.core.belief.boot import BootStage
+from parjanya_dagster.core.belief.boot import BootFailure, BootStage
 from parjanya_dagster.core.policy.preview import Tariff
 from parjanya_dagster.core.reconcile.findings import Finding, findings_document
 from parjanya_dagster.core.reconcile.replay import EVERYTHING, is_held_back
@@ -38,7 +38,7 @@ _ARCHIVE: Final = "legacy-archive"
 _FORGOTTEN: Final = "brave"
 _TARIFF: Final = Tariff(seconds_per_image=0.25, usd_per_hour=1.0)
 _DEREGISTERED: Final = "InvalidAMIID.NotFound: the image id '[ami-0a1b]' does not exist"
-_NO_WEIGHTS: Final = "model-00002-of-00004.safetensors: sha256 differs from the manifest"
+_SPOILT: Final = "model-00002-of-00004.safetensors: its sha256 is not the manifest's"
 _STARTS: Final = 3
 _DELIVERIES: Final = 20
 
@@ -172,7 +172,14 @@ def _spoil_the_model(world: FakePlatform) -> None:
     for number in range(_STARTS):
         pass_time(world, 40)
         version = world.fleet.template_version
-        report_boot(world, f"i-{number}", BootStage.VERIFYING, template=version, error=_NO_WEIGHTS)
+        report_boot(
+            world,
+            f"i-{number}",
+            BootStage.VERIFYING,
+            template=version,
+            failure=BootFailure.HASH_DIFFERS,
+            detail=_SPOILT,
+        )
 
 
 def _go_back_to_a_good_template(world: FakePlatform) -> None:

@@ -1,6 +1,7 @@
 """A model folder that is as it should be: it boots, stage by stage, and a warm restart reads it only once."""
 
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -97,6 +98,28 @@ def test_machine_that_hashed_a_folder_does_not_read_it_again(folder: Path, tmp_p
 
     assert _hashes(folder, stamp) == "every byte read"
     assert _hashes(folder, stamp) == "not read: this machine hashed them before"
+
+
+def test_workers_of_one_machine_read_a_folder_one_after_the_other(tmp_path: Path) -> None:
+    """An instance with several GPUs boots several: the second waits, and finds the stamp."""
+    stamp = Stamp(state=tmp_path / "state", machine="i-1")
+    order: list[str] = []
+    is_waiting = Event()
+
+    def second() -> None:
+        is_waiting.set()
+        with stamp.held():
+            order.append("second")
+
+    with stamp.held():
+        other = Thread(target=second)
+        other.start()
+        is_waiting.wait()
+        other.join(0.1)
+        order.append("first")
+    other.join(10)
+
+    assert order == ["first", "second"]
 
 
 def test_another_machine_reads_every_byte_though_the_stamp_was_baked(folder: Path, tmp_path: Path) -> None:

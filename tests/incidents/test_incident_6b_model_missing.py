@@ -9,5 +9,5 @@ def test_incident_6b_when_model_that_does_not_match_is_named_and_the_last_good_o
     finding = the_finding_of("6b", Layer.EXECUTION)
 
     assert "3 instances booted and refused the model files" in finding.summary
-    assert "model-00002-of-00004.safetensors: sha256 differs" in told(finding)
+    assert "hash_differs: model-00002-of-00004.safetensors" in told(finding)
     assert "bake the image with exactly the files of its manifest" in finding.fix

@@ -1,7 +1,7 @@
 """Which weights these are: their part of the fingerprint.
 
-The manifest's hash, where there is one, stands for every byte. Without it, hashing 17 GB would take longer
-than loading them, so each tensor is sampled: that tells one training from another, though not a flipped bit.
+A manifest's content hash, where there is one, stands for every byte. Without it, hashing 17 GB would take
+longer than loading them, so each tensor is sampled: that tells trainings apart, though not a flipped bit.
 """
 
 import hashlib
@@ -22,15 +22,23 @@ def weights_identity(folder: Path) -> str:
     """Return `manifest:…` or `sampled:…`, by what the folder allows, with 64 hex digits.
 
     Raises:
-        CheckpointError: a shard is missing or has no header.
+        CheckpointError: the manifest is none, or a shard is missing or has no header.
     """
     manifest = folder / MANIFEST
     if manifest.is_file():
-        return f"manifest:{hashlib.sha256(manifest.read_bytes()).hexdigest()}"
+        return f"manifest:{_content_hash(manifest)}"
     digest = hashlib.sha256((folder / "config.json").read_bytes())
     for shard in shards_of(folder):
         digest.update(_sampled(shard))
     return f"sampled:{digest.hexdigest()}"
+
+
+def _content_hash(manifest: Path) -> str:
+    """Return the identity of the files it lists, which a manifest made anew for the same ones keeps."""
+    try:
+        return str(json.loads(manifest.read_bytes())["content_hash"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(CheckpointFault.UNREADABLE, f"{manifest} is no manifest: {error!r}") from error
 
 
 def _sampled(shard: Path) -> bytes:
