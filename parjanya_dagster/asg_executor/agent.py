@@ -119,6 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(identity))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     # A stand-in for an instance (INSTANCE_ID in the environment) has no metadata service to ask.
     on_ec2 = not os.environ.get("INSTANCE_ID") and metadata.read("instance-id") is not None
     departure = Departure(

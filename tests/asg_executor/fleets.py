@@ -183,7 +183,7 @@ class TestFleet:
                 env={
                     **os.environ,
                     **self.environment,
-                    "PYTHONPATH": str(REPOSITORY),
+                    "PYTHONPATH": os.environ.get("PYTHONPATH", str(REPOSITORY)),
                     **environment,
                 },
                 stdout=stream,

@@ -110,3 +110,4 @@ def enter_as(patch: pytest.MonkeyPatch, actions: list[str]) -> None:
     key = iam.create_access_key(UserName=name)["AccessKey"]
     patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
     patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    patch.setattr(boto3, "DEFAULT_SESSION", None)  # it would keep the credentials it has found before
