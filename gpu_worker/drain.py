@@ -7,7 +7,6 @@ Leases are renewed by a thread of their own, so that neither the engine nor a sl
 import logging
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
@@ -22,8 +21,9 @@ from gpu_worker.events import (
     StopRequested,
     Tick,
 )
-from gpu_worker.journal import log_attempt, log_fault, outcome_name
+from gpu_worker.journal import log_attempt, log_fault
 from gpu_worker.limits import WorkerLimits, worker_limits
+from gpu_worker.meter import Meter
 from gpu_worker.perform import Performer
 from gpu_worker.score import Scorer, score_batch
 from gpu_worker.state import State
@@ -33,7 +33,7 @@ from parjanya_dagster.control.capacity import learn_throughput
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.policies import PolicyInForce
 from parjanya_dagster.core.errors import EdgeError
-from parjanya_dagster.core.execution.outcome import Completed, TerminalFailure
+from parjanya_dagster.core.names import USUAL_FLEET
 
 EXIT_OVERDUE: Final = 70
 _TICK_S: Final = 0.2
@@ -53,6 +53,7 @@ class DrainReport:
         seconds: wall time.
         active_s: from the beginning to the last of them.
         engine_s: time in the engine and the policy.
+        phases: seconds of all images together, by phase; see `gpu_worker.phases`.
         held: messages in hand.
         stop_reason: why it ended; None while it has not.
     """
@@ -62,6 +63,7 @@ class DrainReport:
     seconds: float = 0.0
     active_s: float = 0.0
     engine_s: float = 0.0
+    phases: Mapping[str, float] = field(default_factory=dict)
     held: int = 0
     stop_reason: str | None = None
 
@@ -148,16 +150,16 @@ class _Drain:
         self._policy = PolicyInForce(platform)
         self._scored_by = scored_by
         self._exit_process = exit_process
-        limits = replace(limits, pixel_budgets=scorer.engine.pixel_budgets)
+        fleet = platform.fleet_name or USUAL_FLEET
+        limits = replace(limits, pixel_budgets=scorer.engine.pixel_budgets, place=f"fleet {fleet}")
         self._state = State(limits=limits, micro_batches=dict(scorer.micro_batches))
         self._lock = RLock()
         self._scores: SimpleQueue[Score | None] = SimpleQueue()
-        self._outcomes: Counter[str] = Counter()
-        self._settled: list[str] = []
+        self._meter = Meter(platform, engine=scorer.engine.name)
         self._defect: BaseException | None = None
         self._closed = Flag()
         self._engine_s = 0.0
-        self._started_at = self._settled_at = time.monotonic()
+        self._started_at = time.monotonic()
         self._threads = Threads(fetchers=limits.max_fetching)
         self._performer = Performer(
             platform,
@@ -181,6 +183,7 @@ class _Drain:
             if time.monotonic() - asked_at >= _ASK_S:
                 asked_at = time.monotonic()
                 self._stop_if_ended(ending)
+                self._meter.write()
                 progress(self.report())
             self._score_next()
 
@@ -195,7 +198,8 @@ class _Drain:
                 case Score():
                     self._scores.put(effect)
                 case ReportAttempt():
-                    self._report_attempt(effect)
+                    self._meter.note(effect)
+                    log_attempt(effect)
                 case Exit(reason=reason):
                     log.critical("worker_overdue", extra={"reason": reason})
                     self._exit_process(reason)
@@ -206,16 +210,17 @@ class _Drain:
 
     def report(self) -> DrainReport:
         """Return what was done so far."""
-        with self._lock:
-            return DrainReport(
-                outcomes=dict(self._outcomes),
-                settled=tuple(self._settled),
-                seconds=time.monotonic() - self._started_at,
-                active_s=self._settled_at - self._started_at,
-                engine_s=self._engine_s,
-                held=len(self._state.held),
-                stop_reason=self._state.stop_reason,
-            )
+        totals, state = self._meter.totals(), self._state
+        return DrainReport(
+            outcomes=totals.outcomes,
+            settled=totals.settled,
+            seconds=time.monotonic() - self._started_at,
+            active_s=totals.settled_at - self._started_at,
+            engine_s=self._engine_s,
+            phases=totals.phases,
+            held=len(state.held),
+            stop_reason=state.stop_reason,
+        )
 
     def close(self) -> None:
         """Wait until what is held is finished or returned; whatever hangs is returned by its lease."""
@@ -225,6 +230,7 @@ class _Drain:
             self._closed.wait(_TICK_S / 4)
         self._closed.set()
         self._threads.close()
+        self._meter.write(is_last=True)
         self._scorer.micro_batches.update(self._state.micro_batches)
         left = tuple(self._state.held)
         if left:
@@ -271,14 +277,6 @@ class _Drain:
     def _note_defect(self, error: BaseException) -> None:
         self._defect = self._defect or error
         self._scores.put(None)
-
-    def _report_attempt(self, effect: ReportAttempt) -> None:
-        with self._lock:
-            self._outcomes[outcome_name(effect.outcome)] += 1
-            if effect.job is not None and isinstance(effect.outcome, Completed | TerminalFailure):
-                self._settled.append(str(effect.job.key))
-                self._settled_at = time.monotonic()
-        log_attempt(effect)
 
 
 def _learn(platform: Platform, report: DrainReport) -> None:

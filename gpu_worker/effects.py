@@ -1,6 +1,7 @@
 """Effects: what the worker's machine wants done. Each says everything its performer needs to know."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from parjanya_dagster.core.execution.outcome import Outcome
 from parjanya_dagster.core.intent.job import Job
@@ -126,11 +127,15 @@ class ReportAttempt:
 
     Args:
         job: None for a message that is no job; `outcome` then names it.
+        bucket: of its image; empty if it was never decoded.
+        seconds: what its image spent where, by the names of `Phase`.
     """
 
     job: Job | None
     receive_count: int
     outcome: Outcome
+    bucket: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

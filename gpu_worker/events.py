@@ -54,11 +54,13 @@ class Fetched:
     Args:
         size_bytes: of its pixels.
         bucket: what its pass costs, by its own grid; only images of one bucket share a micro-batch.
+        decode_s: of the seconds since it was asked for, those that decoding took.
     """
 
     receipt: str
     size_bytes: int
     bucket: str
+    decode_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,9 @@ are gone, and then by the decoder that can be lost. Whatever else scoring needs 
 the engine waits for none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from gpu_worker.preview_pixels import model_pixels, pixels_for_people
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.core.execution.outcome import Outcome, Retry, TerminalFailure
 from parjanya_dagster.core.intent.job import Job
-from parjanya_dagster.core.reading import Readable, Unreadable
+from parjanya_dagster.core.reading import Readable, ReadAtGrid, Unreadable
 from parjanya_dagster.core.truth.result import IngestFacts, Result
 from parjanya_dagster.core.truth.technical import TechnicalReason
 
@@ -44,6 +45,7 @@ class Scorable:
         technical: stored form of the technical facts.
         exif: stored form of EXIF; None where ingestion left none.
         decode_path: how the pixels came about.
+        decode_s: seconds that took.
         earlier: what the image was answered before; empty unless its job asks only some questions.
     """
 
@@ -51,7 +53,17 @@ class Scorable:
     technical: Mapping[str, Any]
     exif: Mapping[str, Any] | None
     decode_path: str = DECODE_PATH
+    decode_s: float = 0.0
     earlier: tuple[Result, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decoded:
+    """Pixels, how they came about, and the seconds that took."""
+
+    pixels: npt.NDArray[np.uint8]
+    path: str
+    seconds: float
 
 
 def from_previews(platform: Platform, job: Job) -> Scorable | None:
@@ -63,12 +75,10 @@ def from_previews(platform: Platform, job: Job) -> Scorable | None:
     facts = platform.images.facts(job.key)
     if facts is None:
         return None
-    found = _model_preview(platform, job) or _preview_for_people(platform, job, facts)
-    if found is None:
+    decoded = _model_preview(platform, job) or _preview_for_people(platform, job, facts)
+    if decoded is None:
         return None
-    pixels, decode_path = found
-    earlier = _earlier(platform, job)
-    return _scorable(pixels, facts.technical, facts.exif, decode_path=decode_path, earlier=earlier)
+    return _scorable(decoded, facts.technical, facts.exif, earlier=_earlier(platform, job))
 
 
 def from_original(platform: Platform, job: Job, *, receive_count: int) -> Scorable | Outcome:
@@ -85,19 +95,21 @@ def from_original(platform: Platform, job: Job, *, receive_count: int) -> Scorab
         return _missing(job, receive_count=receive_count)
     facts = platform.images.facts(job.key)
     is_measured = facts is not None and bool(facts.technical.get("statistics"))
+    began_at = platform.clock()
     reading = platform.reader.read_at_grid(original) if is_measured else platform.reader.read(original)
     if isinstance(reading, Unreadable):
         return _undecodable(reading, receive_count=receive_count)
+    path = SCALED_PATH if isinstance(reading, ReadAtGrid) and reading.is_scaled else DECODE_PATH
     try:
         pixels = model_pixels(reading.model)
     except ValueError as error:
         return TerminalFailure(code="preview_missing", detail=str(error))
+    decoded = _Decoded(pixels=pixels, path=path, seconds=_seconds_since(platform, began_at))
     earlier = _earlier(platform, job)
-    if isinstance(reading, Readable):  # decoded as ingestion does: the very pixels of its preview
-        return _scorable(pixels, asdict(reading.technical), asdict(reading.exif), earlier=earlier)
+    if isinstance(reading, Readable):
+        return _scorable(decoded, asdict(reading.technical), asdict(reading.exif), earlier=earlier)
     assert facts is not None  # noqa: S101 - for mypy: the facts chose this reading
-    path = SCALED_PATH if reading.is_scaled else DECODE_PATH
-    return _scorable(pixels, facts.technical, facts.exif, decode_path=path, earlier=earlier)
+    return _scorable(decoded, facts.technical, facts.exif, earlier=earlier)
 
 
 def scorable(
@@ -108,7 +120,9 @@ def scorable(
     Raises:
         ValueError: not such a PNG.
     """
-    return _scorable(model_pixels(model_preview), technical, exif)
+    return _scorable(
+        _Decoded(pixels=model_pixels(model_preview), path=DECODE_PATH, seconds=0.0), technical, exif
+    )
 
 
 def _missing(job: Job, *, receive_count: int) -> Outcome:
@@ -124,41 +138,54 @@ def _undecodable(reading: Unreadable, *, receive_count: int) -> Outcome:
     return TerminalFailure(code="preview_missing", detail=f"original: {', '.join(reading.reasons)}")
 
 
-def _model_preview(platform: Platform, job: Job) -> tuple[npt.NDArray[np.uint8], str] | None:
+def _model_preview(platform: Platform, job: Job) -> _Decoded | None:
     preview = platform.objects.get(job.previews_in, job.model_key) if job.model_key else None
-    try:
-        return (model_pixels(preview), DECODE_PATH) if preview is not None else None
-    except ValueError:
-        return None  # a preview can be made again: the next source decides
+    return None if preview is None else _decoded(platform, lambda: model_pixels(preview), DECODE_PATH)
 
 
-def _preview_for_people(
-    platform: Platform, job: Job, facts: IngestFacts
-) -> tuple[npt.NDArray[np.uint8], str] | None:
+def _preview_for_people(platform: Platform, job: Job, facts: IngestFacts) -> _Decoded | None:
+    sides = _numbers({side: facts.technical.get(side) for side in ("width", "height")})
     preview = platform.objects.get(job.previews_in, job.preview_key) if job.preview_key else None
-    sides = (facts.technical.get("width"), facts.technical.get("height"))
-    if preview is None or not all(sides):
+    if preview is None or len(sides) < 2:  # noqa: PLR2004 - both sides, or the grid is unknown
         return None
+    width, height = (int(side) for side in sides.values())
+    return _decoded(platform, lambda: pixels_for_people(preview, native_sides=(width, height)), DISPLAY_PATH)
+
+
+def _decoded(platform: Platform, decode: Callable[[], npt.NDArray[np.uint8]], path: str) -> _Decoded | None:
+    """Return a preview's pixels; None if it is broken: it can be made again, and the next source decides."""
+    began_at = platform.clock()
     try:
-        return pixels_for_people(preview, native_sides=(int(sides[0]), int(sides[1]))), DISPLAY_PATH  # type: ignore[arg-type]
+        pixels = decode()
     except ValueError:
         return None
+    return _Decoded(pixels=pixels, path=path, seconds=_seconds_since(platform, began_at))
 
 
 def _scorable(
-    pixels: npt.NDArray[np.uint8],
+    decoded: _Decoded,
     technical: Mapping[str, Any],
     exif: Mapping[str, Any] | None,
     *,
-    decode_path: str = DECODE_PATH,
     earlier: tuple[Result, ...] = (),
 ) -> Scorable:
     image = ScorableImage(
-        pixels=pixels,
+        pixels=decoded.pixels,
         native=_numbers(technical.get("statistics") or {}),
         facts=_numbers(technical),
     )
-    return Scorable(image=image, technical=technical, exif=exif, decode_path=decode_path, earlier=earlier)
+    return Scorable(
+        image=image,
+        technical=technical,
+        exif=exif,
+        decode_path=decoded.path,
+        decode_s=decoded.seconds,
+        earlier=earlier,
+    )
+
+
+def _seconds_since(platform: Platform, began_at: datetime) -> float:
+    return (platform.clock() - began_at).total_seconds()
 
 
 def _earlier(platform: Platform, job: Job) -> tuple[Result, ...]:

@@ -162,8 +162,14 @@ class Performer:
             self._feed(FetchConcluded(receipt=effect.receipt, outcome=fetched))
             return
         self.images[effect.receipt] = fetched
-        size_bytes, bucket = fetched.image.pixels.nbytes, self._bucket_of(fetched.image)
-        self._feed(Fetched(receipt=effect.receipt, size_bytes=size_bytes, bucket=bucket))
+        self._feed(
+            Fetched(
+                receipt=effect.receipt,
+                size_bytes=fetched.image.pixels.nbytes,
+                bucket=self._bucket_of(fetched.image),
+                decode_s=fetched.decode_s,
+            )
+        )
         if not self._is_held(effect.receipt):
             self._drop((effect.receipt,))
 

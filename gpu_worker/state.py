@@ -17,6 +17,8 @@ class Held:
     Args:
         since: when it entered its stage.
         leased_at: when its lease was last renewed.
+        spent: the stages it has left, and the seconds it stood in each.
+        decode_s: of the seconds of fetching, those of decoding.
         row: the head as last read; None until it was.
         size_bytes: of its decoded pixels, or what is reserved for them while it is fetched.
         needs_original: its previews turned out to be of no use.
@@ -32,6 +34,8 @@ class Held:
     stage: Stage
     since: datetime
     leased_at: datetime
+    spent: tuple[tuple[Stage, float], ...] = ()
+    decode_s: float = 0.0
     row: ImageRow | None = None
     size_bytes: int = 0
     needs_original: bool = False

@@ -25,6 +25,7 @@ from gpu_worker.effects import (
 )
 from gpu_worker.events import Dependency
 from gpu_worker.limits import Stage
+from gpu_worker.phases import seconds_of
 from gpu_worker.state import Backoff, Held, State
 from parjanya_dagster.core.execution.outcome import Disposition, Outcome, Retry, disposition_of
 from parjanya_dagster.core.ports import Received
@@ -90,7 +91,9 @@ class Turn:
 
     def move(self, receipt: str, stage: Stage, **changes: Any) -> None:  # noqa: ANN401 - any field of Held
         """Let a held message enter a stage."""
-        self.held[receipt] = replace(self.held[receipt], stage=stage, since=self.now, **changes)
+        held = self.held[receipt]
+        spent = (*held.spent, (held.stage, (self.now - held.since).total_seconds()))
+        self.held[receipt] = replace(held, stage=stage, since=self.now, spent=spent, **changes)
 
     def micro_batch_of(self, bucket: str) -> int:
         """Return how many images of a bucket the engine is given at once."""
@@ -135,7 +138,15 @@ class Turn:
         held = self.held.pop(receipt, None)
         if held is None:
             return
-        self.do(ReportAttempt(job=held.job, receive_count=held.receive_count, outcome=outcome))
+        self.do(
+            ReportAttempt(
+                job=held.job,
+                receive_count=held.receive_count,
+                outcome=outcome,
+                bucket=held.bucket,
+                seconds=seconds_of(held, self.now),
+            )
+        )
         if disposition_of(outcome) is Disposition.DELETE:
             self._deleted.append(receipt)
         else:

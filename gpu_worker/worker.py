@@ -142,7 +142,8 @@ def _take_fetch(turn: Turn, event: Fetched | OriginalNeeded | FetchConcluded) ->
         return
     match event:
         case Fetched():
-            turn.move(event.receipt, Stage.READY, size_bytes=event.size_bytes, bucket=event.bucket)
+            known = {"size_bytes": event.size_bytes, "bucket": event.bucket, "decode_s": event.decode_s}
+            turn.move(event.receipt, Stage.READY, **known)
         case OriginalNeeded():
             turn.move(event.receipt, Stage.QUEUED, size_bytes=0, needs_original=True)
         case FetchConcluded():
