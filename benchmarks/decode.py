@@ -27,10 +27,11 @@ from benchmarks.ingest import pictures
 from benchmarks.results import Cell, Plot, Results, open_results, parser
 from benchmarks.timing import least_cpu_s
 from gpu_worker.engines.qwen3_vl.patches import PATCH_PX, normalised, patches_of
+from gpu_worker.preview_pixels import model_pixels, pixels_for_people
 from parjanya_dagster.core.truth.technical import TechnicalLimits
-from parjanya_dagster.imaging.decode import decode
+from parjanya_dagster.imaging.decode import decode, decode_at_grid
 from parjanya_dagster.imaging.grid import model_size
-from parjanya_dagster.imaging.reading import Ingested
+from parjanya_dagster.imaging.reading import AtGrid, Ingested
 
 Pixels = npt.NDArray[np.uint8]
 DECODING: Final = "from bytes to the model's grid"
@@ -70,12 +71,17 @@ def measure_decoding(results: Results, picture: str, data: bytes, *, rounds: int
     ingested = decode(data, TechnicalLimits())
     if not isinstance(ingested, Ingested):
         raise TypeError(f"{picture} was rejected: {ingested.reasons}")
+    with Image.open(io.BytesIO(data)) as original:
+        sides = original.size
     ways: dict[str, Callable[[], Pixels]] = {
         FULL: lambda: at_grid(data),
         "original, draft at twice the size": lambda: at_grid(data, draft=2),
         "original, draft": lambda: at_grid(data, draft=1),
-        "preview for people, 1536 px": lambda: at_grid(ingested.preview.content),
-        "preview at the model's grid": lambda: at_grid(ingested.model_grid.content),
+        "original, as the worker's last resort": lambda: from_original(data),
+        "preview for people, 1536 px": lambda: pixels_for_people(
+            ingested.preview.content, native_sides=sides
+        ),
+        "preview at the model's grid": lambda: model_pixels(ingested.model_grid.content),
     }
     least_s = least_cpu_s(ways, rounds=rounds)
     reference = ways[FULL]()
@@ -123,6 +129,14 @@ def at_grid(data: bytes, *, draft: int | None = None) -> Pixels:
         if picture.size == (columns, rows):
             return np.asarray(picture)
         return np.asarray(picture.resize((columns, rows), Image.Resampling.BICUBIC))
+
+
+def from_original(data: bytes) -> Pixels:
+    """Return what the worker makes of an original whose previews are gone; there in another process."""
+    reading = decode_at_grid(data, TechnicalLimits())
+    if not isinstance(reading, AtGrid):
+        raise TypeError(f"it was rejected: {reading.reasons}")
+    return model_pixels(reading.model_grid.content)
 
 
 def psnr(one: Pixels, other: Pixels) -> float:

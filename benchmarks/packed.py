@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     setting = TINY if options.tiny else ON_GPU if device.name else ON_CPU
     results = open_results(
         "packed_cuda" if device.name else "packed_cpu",
-        plot=Plot(table=BEST, label="way", value="images/s", series="V", is_log=True),
+        plot=Plot(table=BEST, label="way", value="images/s", series="V"),
         packages=["torch", "transformers", "numpy"],
         out=options.out,
         gpu=device.description,

@@ -79,7 +79,7 @@ def _draw(axes: Axes, results: Results) -> int:
     axes.margins(x=0.12)
     axes.set_xlabel(f"{plot.value}{' (logarithmic)' if plot.is_log else ''}")
     axes.set_title(plot.table, loc="left", fontsize=10)
-    if plot.series:
+    if len(kinds) > 1:
         axes.legend(title=plot.series, fontsize=8, loc="best")
     return len(labels) * max(1, round(0.7 * len(kinds)))
 

@@ -9,7 +9,7 @@ another process. Over fakes it is the worker's own cost; with `--endpoint` boto3
 AWS process on the same machine, whose own time is left out.
 
 With `--profile` the runs are repeated under a profiler, which slows them down: its shares are whose code the
-CPU time goes to, the standard library's charged to its callers.
+CPU time goes to, the standard library's charged to its callers. Memory: `benchmarks.worker_memory`.
 """
 
 import argparse
@@ -22,7 +22,6 @@ import psutil  # type: ignore[import-untyped]  # it publishes no types
 
 from benchmarks.free_engine import free_scorer
 from benchmarks.ingest import pictures
-from benchmarks.memory import peak_memory, resident_mib
 from benchmarks.results import Plot, Results, open_results, parser
 from benchmarks.thread_profile import profiled_threads, seconds_by_owner
 from benchmarks.worker_surroundings import Photo, Source, Surroundings, surrounded
@@ -65,11 +64,9 @@ def main() -> None:
 
 def measure(results: Results, platform: Platform, by: Surroundings, source: Source, count: int) -> None:
     """Drain the images and add what that cost this process and its decoder."""
-    idle_mib = resident_mib()
-    with peak_memory() as peak_mib:
-        began_s = cpu_s(by)
-        report, ended_s = drained(platform, count, lambda: cpu_s(by))
-        spent_s = ended_s - began_s
+    began_s = cpu_s(by)
+    report, ended_s = drained(platform, count, lambda: cpu_s(by))
+    spent_s = ended_s - began_s
     results.add(
         COST,
         {
@@ -79,7 +76,6 @@ def measure(results: Results, platform: Platform, by: Surroundings, source: Sour
             "CPU ms per image": 1000 * spent_s / count,
             "images/s per core": count / spent_s,
             "images/s": count / report.active_s,
-            "most MiB above idle": peak_mib() - idle_mib if by is Surroundings.FAKES else None,
         },
     )
 
