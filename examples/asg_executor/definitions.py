@@ -46,7 +46,7 @@ def score(context: dg.OpExecutionContext, batch: int) -> int:
     """Score one batch on an instance."""
     began = time.monotonic()
     scored = load_model().score(batch)
-    context.log.info(f"scored batch {batch} in {time.monotonic() - began:.2f} s: {scored}")
+    context.log.info("scored batch %d in %.2f s: %d", batch, time.monotonic() - began, scored)
     return scored
 
 

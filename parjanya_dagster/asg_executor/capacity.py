@@ -24,18 +24,25 @@ class GroupSize:
 
 
 def desired_for(
-    open_steps: int, *, group: GroupSize, max_new_instances: int, max_instances: int | None = None
+    open_steps: int,
+    *,
+    group: GroupSize,
+    max_new_instances: int,
+    max_instances: int | None = None,
+    steps_per_instance: int = 1,
 ) -> int:
-    """Return the desired capacity for `open_steps`: one instance per step, never less than now.
+    """Return the desired capacity for `open_steps`: room for each of them, never less than now.
 
     Args:
         open_steps: queued and running steps of every run, ≥ 0.
         group: as described just now.
         max_new_instances: the most one launch may add, ≥ 0.
         max_instances: the most the group may be raised to, ≥ 0; None leaves it to the group's maximum.
+        steps_per_instance: how many an instance executes at a time, ≥ 1: its agent's children.
     """
+    needed = -(-open_steps // steps_per_instance)
     most = group.max_size if max_instances is None else min(max_instances, group.max_size)
-    wanted = min(open_steps, most, group.desired + max_new_instances)
+    wanted = min(needed, most, group.desired + max_new_instances)
     return max(wanted, group.desired)
 
 
@@ -49,11 +56,13 @@ class FleetCapacity:
         group_name: str,
         max_new_instances: int,
         max_instances: int | None = None,
+        steps_per_instance: int = 1,
     ) -> None:
         self._client = client
         self._group_name = group_name
         self._max_new_instances = max_new_instances
         self._max_instances = max_instances
+        self._steps_per_instance = steps_per_instance
 
     def raise_to(self, open_steps: int) -> int:
         """Raise desired capacity for `open_steps` if it is lower; return what it is now.
@@ -71,6 +80,7 @@ class FleetCapacity:
             group=size,
             max_new_instances=self._max_new_instances,
             max_instances=self._max_instances,
+            steps_per_instance=self._steps_per_instance,
         )
         if target > size.desired:
             with translated("autoscaling:SetDesiredCapacity"):

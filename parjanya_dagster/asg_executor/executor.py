@@ -111,6 +111,11 @@ CONFIG_SCHEMA = {
         description="The most instances that launches may raise the group to, e.g. what a budget pays for."
         " Default: the group's own maximum.",
     ),
+    "steps_per_instance": dg.Field(
+        int,
+        default_value=1,
+        description="How many steps an instance executes at a time: what its agent's --children comes to.",
+    ),
     "max_concurrent": dg.Field(
         dg.Noneable(int),
         default_value=None,
@@ -215,6 +220,7 @@ class AsgExecutor(dg.Executor):
             group_name=group,
             max_new_instances=self._config["max_instances_per_launch"],
             max_instances=self._config["max_instances"],
+            steps_per_instance=max(1, self._config["steps_per_instance"]),
         )
 
     def _setting(self, name: str) -> str:
