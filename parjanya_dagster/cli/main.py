@@ -15,6 +15,7 @@ from parjanya_dagster.core.errors import ParjanyaError
 _COMMANDS: Final = {
     "adopt": ("parjanya_dagster.cli.adopt", "Build image rows from an existing bucket or table."),
     "audit": ("parjanya_dagster.cli.audit", "Compare what is stored with what is recorded, both ways."),
+    "calibrate": ("parjanya_dagster.cli.calibrate", "Find out what an engine's answers are worth."),
     "capacity": ("parjanya_dagster.cli.capacity", "Say how many instances, what each choice costs, and why."),
     "demo": ("parjanya_dagster.cli.demo", "Start everything, send photos through it, show the verdicts."),
     "diagnose": ("parjanya_dagster.cli.diagnose", "Say what is wrong, since when, and how to put it right."),

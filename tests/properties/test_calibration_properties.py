@@ -39,7 +39,8 @@ def calibrated(question: QuestionCalibration, answers: Sequence[Sequence[float]]
     scores = [sum(p * value for p, value in zip(answer, values, strict=True)) for answer in answers]
     others = {f"score_{question.question}": scores, f"top_{question.question}": [None] * len(answers)}
     frame = pl.DataFrame(raw | others | {"answered_fingerprint": [FINGERPRINT] * len(answers)})
-    return calibrated_facts(a_calibration(question), frame.columns).of(frame.lazy()).collect()
+    facts = calibrated_facts([question], frame.columns, fingerprint=FINGERPRINT)
+    return facts.of(frame.lazy()).collect()
 
 
 def distribution(parts: Sequence[int]) -> list[float]:

@@ -4,7 +4,7 @@ An answer of any other fingerprint than the calibration's is absent: nothing is 
 no rule fires on what is unknown.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
@@ -13,7 +13,7 @@ from operator import add
 
 import polars as pl
 
-from parjanya_dagster.core.policy.calibration import Calibration, Knot, LogitLine, QuestionCalibration
+from parjanya_dagster.core.policy.calibration import Knot, LogitLine, QuestionCalibration
 from parjanya_dagster.core.policy.facts import ANSWERED_FINGERPRINT
 
 
@@ -34,15 +34,19 @@ class CalibratedFacts:
         return reduce(lambda corrected, stage: corrected.with_columns(stage), self.stages, frame)
 
 
-def calibrated_facts(calibration: Calibration, wanted: Collection[str]) -> CalibratedFacts:
+def calibrated_facts(
+    questions: Iterable[QuestionCalibration], wanted: Collection[str], *, fingerprint: str
+) -> CalibratedFacts:
     """Return how the wanted facts are corrected.
 
     Args:
-        wanted: names of facts; those that the calibration does not concern stay as they are.
+        questions: of a calibration.
+        wanted: names of facts; those that no question concerns stay as they are.
+        fingerprint: of the answers that are meant.
     """
-    is_meant = pl.col(ANSWERED_FINGERPRINT) == calibration.fingerprint
+    is_meant = pl.col(ANSWERED_FINGERPRINT) == fingerprint
     stages: tuple[dict[str, pl.Expr], ...] = ({}, {}, {})
-    for question in calibration.questions:
+    for question in questions:
         score, top = f"score_{question.question}", f"top_{question.question}"
         probabilities = {f"p_{question.question}_{label}": label for label in question.labels}
         if wanted_here := {score, top, *probabilities} & set(wanted):

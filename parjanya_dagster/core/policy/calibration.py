@@ -158,7 +158,7 @@ class CalibrationContent(Part):
 
     def sealed(self) -> "Calibration":
         """Return the calibration of this content, with its hash."""
-        return Calibration(**dict(self), content_hash=_hash_of(self))
+        return Calibration.model_validate({**self.model_dump(), "content_hash": _hash_of(self)})
 
 
 class Calibration(CalibrationContent):

@@ -129,7 +129,10 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
     fired = [compile_rule(rule.when) for rule in policy.rules]
     fired.append(_text_guard(policy))
     read = {name for expression in fired for name in expression.meta.root_names()}
-    calibrated = calibrated_facts(policy.calibration, read) if policy.calibration else CalibratedFacts()
+    calibrated = CalibratedFacts()
+    if policy.calibration is not None:
+        questions, fingerprint = policy.calibration.questions, policy.calibration.fingerprint
+        calibrated = calibrated_facts(questions, read, fingerprint=fingerprint)
     types = policy.fact_types | {ANSWERED_FINGERPRINT: _FINGERPRINT}
     return CompiledPolicy(
         policy=policy,

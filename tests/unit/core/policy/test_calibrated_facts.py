@@ -20,7 +20,8 @@ def corrected(question: QuestionCalibration, wanted: str, **facts: object) -> ob
     """Return one fact of one image as the calibration corrects it."""
     columns: dict[str, list[object]] = {"answered_fingerprint": [FINGERPRINT]}
     frame = pl.DataFrame(columns | {name: [value] for name, value in facts.items()}, strict=False)
-    value: object = calibrated_facts(a_calibration(question), {wanted}).of(frame.lazy()).collect()[wanted][0]
+    facts = calibrated_facts([question], {wanted}, fingerprint=FINGERPRINT)
+    value: object = facts.of(frame.lazy()).collect()[wanted][0]
     return value
 
 
@@ -105,10 +106,10 @@ def test_answers_of_another_fingerprint_are_absent(wanted: str) -> None:
 
 def test_facts_that_no_rule_reads_are_not_computed() -> None:
     """A million rows pay for what is read."""
-    both = a_calibration(yes_no(), ordinal(knots=LINEAR))
+    both = (yes_no(), ordinal(knots=LINEAR))
 
-    assert calibrated_facts(both, {"width", "label_mass"}).stages == ()
-    assert calibrated_facts(both, {"score_sharpness"}).reads == {
+    assert calibrated_facts(both, {"width", "label_mass"}, fingerprint=FINGERPRINT).stages == ()
+    assert calibrated_facts(both, {"score_sharpness"}, fingerprint=FINGERPRINT).reads == {
         *("answered_fingerprint", "score_sharpness", "p_sharpness_bad", "p_sharpness_good")
     }
 
@@ -116,7 +117,8 @@ def test_facts_that_no_rule_reads_are_not_computed() -> None:
 def test_a_score_of_a_question_without_values_stays_absent() -> None:
     """A yes/no question has no score, calibrated or not."""
     assert corrected(yes_no(), "p_photograph_yes", p_photograph_yes=0.7, p_photograph_no=0.3) == 0.7
-    assert "score_photograph" not in calibrated_facts(a_calibration(yes_no()), {"score_photograph"}).reads
+    wanted = {"score_photograph"}
+    assert wanted.isdisjoint(calibrated_facts([yes_no()], wanted, fingerprint=FINGERPRINT).reads)
 
 
 def test_rules_read_calibrated_facts() -> None:
