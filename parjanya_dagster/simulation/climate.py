@@ -34,6 +34,7 @@ class Climate:
         warm: instances in the warm pool.
         receive_limit: deliveries after which a message becomes a dead letter.
         capacity: what instances cost, and what an hour may cost.
+        fleets: extra fleets, whose instances have room for what is too large elsewhere.
     """
 
     limits: Limits
@@ -44,6 +45,7 @@ class Climate:
     warm: int
     receive_limit: int = _DEPLOYED_RECEIVES
     capacity: CapacityLimits = field(default_factory=CapacityLimits)
+    fleets: tuple[str, ...] = ()
 
 
 def climate_of(seed: str) -> Climate:

@@ -17,11 +17,14 @@ from parjanya_dagster.simulation.invariants import Violation
 from parjanya_dagster.simulation.kernel import MS_PER_S
 from parjanya_dagster.simulation.operators import (
     erase_on,
+    give_room,
     let_go_on,
     let_operators_erase,
+    let_operators_give_room,
     let_operators_publish,
     let_operators_replay,
     let_operators_revalidate,
+    without_room,
 )
 from parjanya_dagster.simulation.photographers import let_photographers_upload
 from parjanya_dagster.simulation.weather import let_weather_change
@@ -74,11 +77,13 @@ def live(world: World) -> Episode:
     let_operators_publish(world)
     let_operators_revalidate(world)
     let_operators_erase(world)
+    let_operators_give_room(world)
     let_weather_change(world)
     _run_for(world, world.climate.chaos_s)
     began_ms = world.kernel.now_ms
     calm_s = come_to_rest(world)
-    world.spending.paid(world.group.paid_s, world.kernel.now_ms / MS_PER_S)
+    for crew in world.crews.values():
+        crew.spending.paid(crew.group.paid_s, world.kernel.now_ms / MS_PER_S)
     if not world.chaos.counts:
         world.watch.ended_without_faults()
     return Episode(
@@ -102,13 +107,16 @@ def unfinished(world: World) -> list[str]:
         for row in world.rows.values()
         if not row.status.is_settled
     ]
-    if world.fleet.members or world.fleet.desired:
-        waiting.append(f"{len(world.fleet.members)} instances of {world.fleet.desired} are left")
+    for name, crew in world.crews.items():
+        if crew.fleet.members or crew.fleet.desired:
+            left = f"{len(crew.fleet.members)} instances of {crew.fleet.desired}"
+            waiting.append(f"{left} are left of fleet {name}" if name else f"{left} are left")
     known = {row.key.image_id for row in world.rows.values() if row.status not in _BEFORE_UPLOAD}
     waiting += [f"{world.alias(each)} is stored and no row says so" for each in world.stored() - known]
-    queue = world.fakes.queue
-    if queue.next_visible_at is not None or queue.dead_bodies:
+    queues = (world.fakes.queue, *(each.queue for each in world.fakes.others.values()))
+    if any(queue.next_visible_at is not None or queue.dead_bodies for queue in queues):
         waiting.append("a message is left")
+    waiting += [f"{world.alias(row.key.image_id)} needs more memory" for row in without_room(world)]
     waiting += [f"{world.alias(key.image_id)} is to be erased" for key in world.to_erase]
     if world.functions.running or world.kernel.promised:
         waiting.append(f"{world.functions.running} invocations run, {world.kernel.promised} events are due")
@@ -129,6 +137,7 @@ def come_to_rest(world: World) -> float | None:
             world.watch.report("the backlog and the fleet reach zero", "; ".join(left[:5]))
             return None
         let_go_on(world)
+        give_room(world)
         erase_on(world)
         _run_for(world, _LOOK_EVERY_S)
     took_s = (world.kernel.now_ms - began_ms) / MS_PER_S

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from parjanya_dagster.simulation.draws import Stream, chance
+from parjanya_dagster.simulation.fakes.calls import method_of
 from parjanya_dagster.simulation.kernel import Actor
 
 
@@ -122,6 +123,7 @@ Place = tuple[str, str]
 
 def faults_of_call(name: str) -> tuple[Fault, ...]:
     """Return what may happen to a call of this port method."""
+    name = method_of(name)
     if name in _IN_PROCESS:
         return (Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.SLOW)
     special = _SOME_CALLS.get(name)

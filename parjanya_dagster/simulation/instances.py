@@ -42,6 +42,7 @@ class Group:
         fleet: what the product sees of the group; its members and history are kept here.
         occupy: starts what runs on an instance that came into service.
         on_launched: told how many instances are paid for from now on.
+        label: what the ids of its instances have beside their numbers.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Group:
         seed: str,
         occupy: Callable[[str], Occupant],
         on_launched: Callable[[int], None],
+        label: str = "",
     ) -> None:
         self._ended_s = 0.0
         self._kernel = kernel
@@ -61,6 +63,7 @@ class Group:
         self._seed = seed
         self._occupy = occupy
         self._on_launched = on_launched
+        self._label = label
         self._occupants: dict[str, Occupant] = {}
         self._launched_ms: dict[str, int] = {}
         fleet.boots = False
@@ -108,13 +111,13 @@ class Group:
 
     def _launch(self) -> None:
         number = len(self._fleet.history) + 1
-        instance_id = f"i-{number}"
+        instance_id = f"i-{self._label}{number}"
         is_refused = self._chaos.strikes(Fault.LAUNCH_REFUSED, instance_id)
         is_broken = self._fleet.template_version == BROKEN_TEMPLATE
         is_warm = self._fleet.warm > 0 and not is_broken
         self._fleet.history.append(
             Launch(
-                activity_id=f"activity-{number}",
+                activity_id=f"activity-{self._label}{number}",
                 instance_id=None if is_refused or is_broken else instance_id,
                 is_warm=is_warm,
                 started_at=self._kernel.clock.now,

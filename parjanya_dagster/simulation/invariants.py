@@ -15,10 +15,12 @@ from parjanya_dagster.core.reconcile.limits import Limits
 from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.lifecycle import TRANSITIONS, Event
 from parjanya_dagster.core.truth.row import ImageRow, Status
+from parjanya_dagster.simulation.fakes.calls import suffix_of
 from parjanya_dagster.simulation.kernel import Actor
 
 _NEW_GENERATION: Final = frozenset({Event.REPLAYED, Event.REGRADED_BY_RULES})
-_DEMAND_SIGNALS: Final = frozenset({"queue.depth", "steps.open", "fleet.size"})
+_OF_A_FLEET: Final = frozenset({"queue.depth", "fleet.size"})
+_DEMAND_SIGNALS: Final = _OF_A_FLEET | {"steps.open"}
 _A_JOB: Final = "{"
 
 
@@ -117,10 +119,11 @@ class Watch:
                 f"{job.key} still waits in generation {job.generation}",
             )
 
-    def desired(self, before: int, after: int, actor: Actor | None) -> None:
-        """Look at a change of the desired capacity."""
-        if after < before and actor is not None and actor.process.blind & _DEMAND_SIGNALS:
-            signals = ", ".join(sorted(actor.process.blind & _DEMAND_SIGNALS))
+    def desired(self, before: int, after: int, actor: Actor | None, *, fleet: str | None = None) -> None:
+        """Look at a change of a fleet's desired capacity."""
+        demand = _DEMAND_SIGNALS if fleet is None else {f"{name}{suffix_of(fleet)}" for name in _OF_A_FLEET}
+        if after < before and actor is not None and actor.process.blind & demand:
+            signals = ", ".join(sorted(actor.process.blind & demand))
             self.report("nothing is scaled in while blind", f"{actor.label} could not read {signals}")
 
     def ended_without_faults(self) -> None:

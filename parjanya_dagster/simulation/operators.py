@@ -14,9 +14,10 @@ from parjanya_dagster.core.reconcile.replay import (
     Boundary,
     is_held_back,
 )
-from parjanya_dagster.core.reconcile.replay_plan import Selection
+from parjanya_dagster.core.reconcile.replay_plan import Selection, failure_of
+from parjanya_dagster.core.reconcile.why import OOM
 from parjanya_dagster.core.truth.identity import ImageKey
-from parjanya_dagster.core.truth.row import Status
+from parjanya_dagster.core.truth.row import ImageRow, Status
 from parjanya_dagster.simulation.draws import between, chance
 from parjanya_dagster.simulation.faults import Deed
 from parjanya_dagster.simulation.kernel import Process
@@ -27,6 +28,7 @@ _TARIFF: Final = Tariff(seconds_per_image=0.25, usd_per_hour=1.0)
 _REPLAYS: Final = 4
 _REGRADES: Final = 2
 _REVALIDATIONS: Final = 2
+_MOVES: Final = 3
 _SHARE: Final = 0.4
 _ERASED_SHARE: Final = 0.3
 
@@ -86,6 +88,26 @@ def let_go_on(world: World) -> int:
     return len(held_back)
 
 
+def let_operators_give_room(world: World) -> None:
+    """Plan when operators look for images that ran out of memory, in a world with larger instances."""
+    for number in range(_MOVES):
+        if world.climate.fleets and world.chaos.is_done(Deed.REPLAY, f"to larger {number}", rate=0.7):
+            delay_s = between(300, world.climate.chaos_s, world.seed, "to larger", number)
+            world.kernel.after(delay_s, lambda: give_room(world))
+
+
+def give_room(world: World) -> None:
+    """Replay what ran out of memory on the larger instances, as the runbook says."""
+    keys = [row.key for row in without_room(world)]
+    if keys:
+        replay(world, "to larger", keys, fleet=world.climate.fleets[0])
+
+
+def without_room(world: World) -> list[ImageRow]:
+    """Return the rows that larger instances could score, in a world that has some."""
+    return [row for row in world.rows.values() if failure_of(row) == OOM] if world.climate.fleets else []
+
+
 def _publish(world: World, version: str) -> None:
     label, platform = f"publish {version}", world.as_seen_by("operator")
     text = policy_document(version)
@@ -110,16 +132,25 @@ def _replay_some(world: World, label: str, boundary: Boundary) -> None:
         replay(world, label, keys, boundary)
 
 
-def replay(world: World, label: str, keys: list[ImageKey], boundary: Boundary = EVERYTHING) -> None:
+def replay(
+    world: World,
+    label: str,
+    keys: list[ImageKey],
+    boundary: Boundary = EVERYTHING,
+    *,
+    fleet: str | None = None,
+) -> None:
     """Replay images, whatever was decided about them."""
     process = Process(label, "operator")
-    world.kernel.spawn(process, label, lambda: _carry_out(world, process, keys, boundary))
+    world.kernel.spawn(process, label, lambda: _carry_out(world, process, keys, boundary, fleet))
 
 
-def _carry_out(world: World, process: Process, keys: list[ImageKey], boundary: Boundary) -> None:
+def _carry_out(
+    world: World, process: Process, keys: list[ImageKey], boundary: Boundary, fleet: str | None
+) -> None:
     world.policies.begins(process)
     platform = world.as_seen_by("operator")
-    preview = preview_replay(platform, Selection(keys=tuple(keys)), boundary, tariff=_TARIFF)
+    preview = preview_replay(platform, Selection(keys=tuple(keys)), boundary, tariff=_TARIFF, fleet=fleet)
     done = Done()
     for _ in carry_out(platform, preview.plan, done=done):
         pass

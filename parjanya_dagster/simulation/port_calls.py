@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Final
 
 from parjanya_dagster.core.errors import DeniedError, UnavailableError
-from parjanya_dagster.simulation.fakes.calls import WRITES, Calls, Twist
+from parjanya_dagster.simulation.fakes.calls import WRITES, Calls, Twist, method_of
 from parjanya_dagster.simulation.faults import Chaos, Fault
 from parjanya_dagster.simulation.kernel import Crashed, Kernel
 
@@ -59,7 +59,7 @@ class SimulatedCalls(Calls):
         if fault is Fault.CRASH_BEFORE:
             process.kill()
             raise Crashed
-        if (process.role, name) in self.denied:
+        if (process.role, method_of(name)) in self.denied:
             process.blind.add(name)
             raise DeniedError(f"{process.role} may not {name}")
         if fault is Fault.UNAVAILABLE:
@@ -80,7 +80,7 @@ class SimulatedCalls(Calls):
         if actor is None:
             return
         self._kernel.steps += 1
-        if name in WRITES:
+        if method_of(name) in WRITES:
             self.written[name] = self.written.get(name, 0) + 1
         if actor.ends_with is Fault.CRASH_AFTER:
             actor.process.kill()

@@ -19,25 +19,22 @@ from parjanya_dagster.core.truth.identity import ImageKey
 from parjanya_dagster.core.truth.row import ImageRow
 from parjanya_dagster.simulation.climate import Climate, climate_of
 from parjanya_dagster.simulation.coverage import action_name
+from parjanya_dagster.simulation.crew import Crew
 from parjanya_dagster.simulation.dagster_plane import SENSOR_EVERY_S, DagsterPlane
-from parjanya_dagster.simulation.draws import between, chance
+from parjanya_dagster.simulation.draws import chance
 from parjanya_dagster.simulation.fakes.clock import FakeClock
 from parjanya_dagster.simulation.fakes.platform import START, a_fake_platform
 from parjanya_dagster.simulation.faults import Chaos, Fault, Place
 from parjanya_dagster.simulation.functions import SWEEP_EVERY_S, Functions
-from parjanya_dagster.simulation.instances import GOOD_TEMPLATE, Group
+from parjanya_dagster.simulation.instances import GOOD_TEMPLATE
 from parjanya_dagster.simulation.invariants import Violation, Watch
 from parjanya_dagster.simulation.kernel import Kernel
 from parjanya_dagster.simulation.pictures import MortalReader
 from parjanya_dagster.simulation.policies import FIRST_POLICY, PolicyWatch, policy_document
 from parjanya_dagster.simulation.port_calls import SimulatedCalls
 from parjanya_dagster.simulation.spending import Spending
-from parjanya_dagster.simulation.worker import Worker
 
 _SKEW_S: Final = 3
-_RESTART_S: Final = 5.0
-_AGAIN_S: Final = (1.0, 180.0)
-"""When a call that was delivered twice takes effect for the second time."""
 _KILLERS: Final = frozenset({Fault.CRASH_BEFORE.value, Fault.CRASH_AFTER.value, Fault.SLOW.value})
 """What ends a process that reads a file, whatever the file; a slow call does it by a deadline."""
 
@@ -60,7 +57,7 @@ class World:
         self.calls = SimulatedCalls(self.kernel, self.chaos)
         self.reader = MortalReader(self.kernel, self.calls)
         self.fakes = replace(
-            a_fake_platform(clock=clock, calls=self.calls),
+            a_fake_platform(clock=clock, calls=self.calls, fleets=self.climate.fleets),
             limits=self.climate.limits,
             capacity=self.climate.capacity,
             reader=self.reader,
@@ -81,7 +78,6 @@ class World:
             limits=self.climate.limits,
             may_be_rejected=self._may_be_rejected,
         )
-        self.spending = Spending(self.climate.capacity, self.watch.report)
         self.policies = PolicyWatch(lambda: self.kernel.now_ms / 1000, self.watch.report)
         self.functions = Functions(
             self.kernel,
@@ -92,14 +88,8 @@ class World:
             on_cycle=self.note_cycle,
         )
         self.fleet = self.fakes.fleet
-        self.group = Group(
-            self.kernel,
-            self.chaos,
-            self.fleet,
-            seed=seed,
-            occupy=self._occupy,
-            on_launched=self.spending.ordered,
-        )
+        self.crews = {name: self._crew(name) for name in (None, *self.climate.fleets)}
+        self.group = self.crews[None].group
         self.dagster = DagsterPlane(
             self.kernel,
             self.as_seen_by("dagster"),
@@ -187,13 +177,12 @@ class World:
         fakes.images.set_index_lag(seconds=self.climate.index_lag_s)
         fakes.images.on_stored = self._stored
         fakes.objects.on_created = self.functions.object_created
-        fakes.queue.on_sent = self.watch.sent
-        fakes.queue.on_deleted = self.watch.deleted
-        fakes.queue.retention = self.climate.limits.retention
-        fakes.queue.receive_limit = self.climate.receive_limit
+        for queue in (fakes.queue, *(each.queue for each in fakes.others.values())):
+            queue.on_sent = self.watch.sent
+            queue.on_deleted = self.watch.deleted
+            queue.retention = self.climate.limits.retention
+            queue.receive_limit = self.climate.receive_limit
         self.fleet.warm = self.climate.warm
-        self.fleet.on_desired = self._desired
-        self.fleet.on_twice = self._set_again
         fakes.control.on_published = self.policies.published
 
     def _stored(self, before: ImageRow | None, after: ImageRow) -> None:
@@ -202,42 +191,23 @@ class World:
             self.policies.stored(before, after, self.kernel.current.process)
         self.functions.row_written(after)
 
-    def _occupy(self, instance_id: str) -> Worker:
-        """Start a worker; when it dies and its instance lives, start another."""
-        worker = Worker(
+    def _crew(self, name: str | None) -> Crew:
+        return Crew(
             self.kernel,
-            self.as_seen_by("worker"),
-            label=f"worker {instance_id}",
+            self.chaos,
+            self.calls,
+            self.watch,
+            seed=self.seed,
+            name=name,
+            fleet=self.fakes.others[name].fleet if name else self.fakes.fleet,
+            spending=Spending(self.climate.capacity, self.watch.report),
+            platform=lambda: self.as_seen_by("worker").of_fleet(name),
             nature=self.nature_of,
-            instance_id=instance_id,
-            set_protection=lambda is_protected: self._protect(instance_id, is_protected=is_protected),
             on_outcome=self._note_outcome,
         )
-        worker.process.on_death = lambda: self.kernel.after(_RESTART_S, lambda: self._restart(instance_id))
-        return worker
-
-    def _desired(self, before: int, after: int) -> None:
-        self.watch.desired(before, after, self.kernel.current)
-        self.spending.ordered(after)
-        self.group.desired_changed()
-
-    def _set_again(self, desired: int) -> None:
-        actor = self.kernel.current
-        where = f"{actor.label}@{actor.calls}" if actor else "nobody"
-        delay_s = between(*_AGAIN_S, self.seed, "set again", where)
-        self.kernel.promise(delay_s, lambda: self.fleet.again(desired))
 
     def _may_be_rejected(self, key: ImageKey) -> bool:
         return self.alias(key.image_id) in self.bad_files or not _KILLERS.isdisjoint(self.chaos.counts)
-
-    def _protect(self, instance_id: str, *, is_protected: bool) -> None:
-        with self.calls("instance.protect"):
-            self.group.protect(instance_id, protected=is_protected)
-
-    def _restart(self, instance_id: str) -> None:
-        member = self.group.instance(instance_id)
-        if member is not None and member.is_in_service:
-            self.group.occupied_by(instance_id, self._occupy(instance_id))
 
     def _note_action(self, name: str) -> None:
         self.actions[name] += 1

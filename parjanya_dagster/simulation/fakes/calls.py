@@ -47,6 +47,16 @@ WRITES: Final = frozenset(
 )
 
 
+def suffix_of(fleet: str | None) -> str:
+    """Return what names of calls end with that concern an extra fleet's queue or group."""
+    return f"@{fleet}" if fleet else ""
+
+
+def method_of(name: str) -> str:
+    """Return the port's method that a call is of, whatever fleet it concerns."""
+    return name.partition("@")[0]
+
+
 class Twist(StrEnum):
     """What a service may do with a call without breaking its word."""
 
@@ -78,7 +88,7 @@ class Calls:
     @property
     def writes(self) -> list[str]:
         """Names of the calls that may change the outside, in order."""
-        return [name for name in self.names if name in WRITES]
+        return [name for name in self.names if method_of(name) in WRITES]
 
     def count(self, name: str) -> int:
         """Return how often `name` was called."""

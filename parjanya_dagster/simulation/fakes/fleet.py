@@ -14,7 +14,7 @@ from parjanya_dagster.core.belief.signals import (
     Reading,
 )
 from parjanya_dagster.core.errors import EdgeError
-from parjanya_dagster.simulation.fakes.calls import Calls, Twist
+from parjanya_dagster.simulation.fakes.calls import Calls, Twist, suffix_of
 
 
 class FakeFleet:
@@ -39,6 +39,7 @@ class FakeFleet:
         desired: int = 0,
         min_size: int = 0,
         max_size: int = 4,
+        fleet: str | None = None,
     ) -> None:
         self.desired = 0
         self.in_service = 0
@@ -55,6 +56,7 @@ class FakeFleet:
         self._max_size = max_size
         self._clock = clock
         self._calls = calls or Calls()
+        self._of = suffix_of(fleet)
         self._want(desired)
 
     def protect(self, instance_id: str, *, protected: bool) -> None:
@@ -68,7 +70,7 @@ class FakeFleet:
     def size(self) -> FleetSignal:
         """See `Fleet`; Blind when a test asked `fleet.size` to fail."""
         try:
-            with self._calls("fleet.size"):
+            with self._calls(f"fleet.size{self._of}"):
                 size = FleetSize(
                     desired=self.desired,
                     in_service=self.in_service,
@@ -85,14 +87,14 @@ class FakeFleet:
     def launches(self) -> LaunchesSignal:
         """See `Fleet`; Blind when a test asked `fleet.launches` to fail."""
         try:
-            with self._calls("fleet.launches"):
+            with self._calls(f"fleet.launches{self._of}"):
                 return Reading(value=tuple(reversed(self.history)), at=self._clock())
         except EdgeError as error:
             return Blind(signal="fleet.launches", reason=str(error), at=self._clock())
 
     def set_desired(self, desired: int) -> None:
         """See `Fleet`."""
-        with self._calls("fleet.set_desired"):
+        with self._calls(f"fleet.set_desired{self._of}"):
             if not self._min_size <= desired <= self._max_size:
                 raise EdgeError(f"desired {desired} is outside [{self._min_size}, {self._max_size}]")
             self._want(desired)
@@ -105,7 +107,7 @@ class FakeFleet:
 
     def terminate(self, instance_id: str) -> bool:
         """See `Fleet`."""
-        with self._calls("fleet.terminate"):
+        with self._calls(f"fleet.terminate{self._of}"):
             member = next((each for each in self.members if each.instance_id == instance_id), None)
             if member is None or "Terminat" in member.lifecycle:
                 return False
@@ -117,7 +119,7 @@ class FakeFleet:
 
     def use_template(self, version: str) -> None:
         """See `Fleet`."""
-        with self._calls("fleet.use_template"):
+        with self._calls(f"fleet.use_template{self._of}"):
             self.template_version = version
 
     def _want(self, desired: int) -> None:

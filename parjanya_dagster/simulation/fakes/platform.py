@@ -128,7 +128,8 @@ def a_fake_platform(
         plane=plane,
         others={
             name: FakeExtraFleet(
-                queue=FakeIntentQueue(clock, calls, buries_at=queue), fleet=FakeFleet(clock, calls)
+                queue=FakeIntentQueue(clock, calls, buries_at=queue, fleet=name),
+                fleet=FakeFleet(clock, calls, fleet=name),
             )
             for name in fleets
         },

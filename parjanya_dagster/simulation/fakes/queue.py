@@ -12,7 +12,7 @@ from parjanya_dagster.core.belief.signals import Blind, QueueDepth, QueueSignal,
 from parjanya_dagster.core.errors import EdgeError
 from parjanya_dagster.core.intent.job import Job
 from parjanya_dagster.core.ports import DeadLetter, Received
-from parjanya_dagster.simulation.fakes.calls import Calls, Twist
+from parjanya_dagster.simulation.fakes.calls import Calls, Twist, suffix_of
 from parjanya_dagster.simulation.fakes.shelf import Message, Shelf
 
 _STALENESS: Final = timedelta(minutes=1)
@@ -30,6 +30,7 @@ class FakeIntentQueue:
         retention: age at which messages vanish; dead letters live twice as long, by their first enqueuing.
         idle_s: real seconds that an empty `receive` blocks, so that a polling thread does not spin.
         buries_at: the queue whose dead letters this one's are too; its own by default.
+        fleet: the extra fleet whose queue it is; its calls are named so, e.g. `queue.send@large`.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class FakeIntentQueue:
         retention: timedelta = timedelta(days=7),
         idle_s: float = 0.0,
         buries_at: "FakeIntentQueue | None" = None,
+        fleet: str | None = None,
     ) -> None:
         self.refused_image_ids: set[str] = set()
         self.on_sent: Callable[[str], None] = lambda _body: None
@@ -54,6 +56,7 @@ class FakeIntentQueue:
         self._visibility = timedelta(seconds=visibility_s)
         self._idle_s = idle_s
         self._buries_at = buries_at
+        self._of = suffix_of(fleet)
         self._live, self._dead = Shelf(), Shelf()
         self._returned: list[Message] = []
         self._by_receipt: dict[str, Message] = {}
@@ -119,7 +122,7 @@ class FakeIntentQueue:
 
     def send(self, jobs: Sequence[Job]) -> list[Job]:
         """See `IntentQueue`; refuses `refused_image_ids`."""
-        with self._changed, self._calls("queue.send"):
+        with self._changed, self._calls(f"queue.send{self._of}"):
             accepted = [job for job in jobs if job.image_id not in self.refused_image_ids]
             for job in accepted:
                 self._put(job.model_dump_json())
@@ -128,7 +131,7 @@ class FakeIntentQueue:
     def receive(self, *, limit: int, wait_s: int) -> list[Received]:
         """See `IntentQueue`; `wait_s` passes at once."""
         del wait_s  # the fake clock does not pass by waiting
-        with self._changed, self._calls("queue.receive"):
+        with self._changed, self._calls(f"queue.receive{self._of}"):
             self._catch_up()
             self._bury()
             if not self._live.visible and self._idle_s:
@@ -142,7 +145,7 @@ class FakeIntentQueue:
 
     def delete(self, receipts: Sequence[str]) -> None:
         """See `IntentQueue`."""
-        with self._changed, self._calls("queue.delete"):
+        with self._changed, self._calls(f"queue.delete{self._of}"):
             for receipt in receipts:
                 message = self._by_receipt.get(receipt)
                 if message is not None:
@@ -151,7 +154,7 @@ class FakeIntentQueue:
 
     def extend(self, receipts: Sequence[str], *, timeout_s: int) -> list[str]:
         """See `IntentQueue`."""
-        with self._changed, self._calls("queue.extend"):
+        with self._changed, self._calls(f"queue.extend{self._of}"):
             self._catch_up()
             held = [each for receipt in receipts if (each := self._by_receipt.get(receipt))]
             held = [each for each in held if each.serial not in self._live.visible]
@@ -173,7 +176,7 @@ class FakeIntentQueue:
 
     def _depth(self, name: str, counted: Callable[[], QueueDepth]) -> QueueSignal:
         try:
-            with self._changed, self._calls(name):
+            with self._changed, self._calls(f"{name}{self._of}"):
                 self._catch_up()
                 self._bury()
                 return Reading(value=counted(), at=self._clock())

@@ -344,22 +344,3 @@ def test_who_asks_is_the_login_without_a_better_name(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("getpass.getuser", nobody)
     assert who_asks() == f"user {os.getuid()}"
-
-
-def test_replay_of_what_ran_out_of_memory_names_the_fleet_in_preview_and_trail(world: FakePlatform) -> None:
-    """`--failed oom --fleet large` needs no more words, and the trail says where the images went."""
-    add(world, a_row(4, status=Status.VLM_FAILED, last_error="oom: 400 tokens do not fit"))
-    large = a_fake_platform(clock=world.clock, calls=world.calls, fleets=("large",)).others
-    world = replace(world, others=large)
-
-    said = run(world, "replay", "--failed", "oom", "--fleet", "large", "--yes")
-    refused = run(world, "replay", "--failed", "oom", "--fleet", "lrage")
-
-    assert "1 image, boundary all, fleet large" in said.stdout
-    assert "1 replayed" in said.stdout
-    assert world.images.rows[a_key(4)].fleet == "large"
-    assert trail(world.platform(), limit=1)[0].action == (
-        "replay --boundary all --lane regrade --fleet large"
-    )
-    assert isinstance(refused.exception, InvalidRequestError)
-    assert "default, large" in str(refused.exception)

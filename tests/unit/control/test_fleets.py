@@ -100,8 +100,8 @@ def test_idle_extra_fleet_costs_a_cycle_a_few_reads_and_no_write() -> None:
         costs.append(Counter(each.calls.names))
 
     assert costs[0] - costs[1] == {
-        "queue.depth": 1,
-        "fleet.size": 1,
+        "queue.depth@large": 1,
+        "fleet.size@large": 1,
         "records.get": 2,
         "control.empty_readings": 2,
     }
@@ -214,7 +214,7 @@ def test_audit_of_intents_counts_every_queue(world: FakePlatform) -> None:
     world.clock.advance(minutes=1)
 
     assert audit_intents(world.platform()).unaccounted == 0
-    world.calls.fail("queue.depth", UnavailableError("no answer"))
+    world.calls.fail("queue.depth@large", UnavailableError("no answer"))
     assert audit_intents(world.platform()).messages is None
 
 
