@@ -4,15 +4,15 @@ It is a graph of three steps: `plan_drain` notes which rows wait, one mapped `dr
 works the queue until those rows have durable outcomes, and `account` says what became of each.
 """
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import dagster as dg
 
-from gpu_worker.drain import DrainReport, drain
+from gpu_worker.drain import drain
 from gpu_worker.score import warm_scorer
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.scan import pending_enrichment
@@ -25,6 +25,7 @@ from parjanya_dagster.defs.metadata import counted, image_links
 from parjanya_dagster.defs.partitions import TENANTS
 from parjanya_dagster.defs.resources import PlatformResource
 from parjanya_dagster.defs.run_tags import complete_run_tags, run_tags
+from parjanya_dagster.defs.scoring_progress import Progress, time_table
 
 FLEET_TAG: Final = {"asg_executor/fleet": "gpu"}
 INLINE_TAG: Final = {"asg_executor/inline": "true"}
@@ -34,8 +35,8 @@ USD_PER_INSTANCE_HOUR: Final = 0.8048
 
 _IDLE_S: Final = 30.0
 """An instance that holds nothing for this long leaves: what is still waiting waits for something else."""
-_LOG_EVERY_S: Final = 10.0
 _KEYS_READ: Final = 100
+_SCORES: Final = dg.AssetKey("vlm_scores")
 _SAMPLES: Final = 5
 _SECONDS_PER_HOUR: Final = 3600
 
@@ -67,7 +68,11 @@ def plan_drain(
     deadline = world.clock() + timedelta(seconds=config.deadline_s)
     context.log.info("%d images wait; %d instance(s) until %s", len(keys), instances, deadline.isoformat())
     for index in range(instances):
-        share = {"images": [str(key) for key in keys], "deadline": deadline.isoformat()}
+        share = {
+            "images": [str(key) for key in keys],
+            "deadline": deadline.isoformat(),
+            "instances": instances,
+        }
         yield dg.DynamicOutput(share, mapping_key=f"instance_{index}")
 
 
@@ -83,6 +88,13 @@ def drain_intents(
     world = platform.get()
     waiting = Unsettled(world, [image_key_from(text) for text in share["images"]])
     seconds_left = (datetime.fromisoformat(share["deadline"]) - world.clock()).total_seconds()
+    progress = Progress(
+        share["images"],
+        instances=share["instances"],
+        waiting=waiting.count,
+        log=context.log.info,
+        observe=partial(_observe, context),
+    )
     report = drain(
         world,
         warm_scorer(),
@@ -90,14 +102,16 @@ def drain_intents(
         until=waiting.is_empty,
         idle_after_s=_IDLE_S,
         deadline_s=max(seconds_left, 0.0),
-        progress=logged_progress(context.log.info),
+        progress=progress.listen,
     )
-    context.log.info("%s; ended: %s", _progress(report), report.stop_reason)
+    context.log.info("%s; ended: %s", progress.line(report), report.stop_reason)
+    context.add_output_metadata(progress.metadata(report))
     return {
         "images": share["images"],
         "outcomes": dict(report.outcomes),
         "seconds": report.seconds,
         "images_per_s": report.images_per_s,
+        "phases": dict(report.phases),
     }
 
 
@@ -110,6 +124,10 @@ def account(
     keys = [image_key_from(text) for text in (reports[0]["images"] if reports else ())]
     rows = world.images.get_many(keys) if keys else []
     outcomes = sum((Counter(report["outcomes"]) for report in reports), Counter[str]())
+    phases: dict[str, float] = {}
+    for report in reports:
+        for phase, seconds in report["phases"].items():
+            phases[phase] = phases.get(phase, 0.0) + seconds
     hours = sum(report["seconds"] for report in reports) / _SECONDS_PER_HOUR
     decided = sorted(row.key.image_id for row in rows if row.decision)
     return dg.Output(
@@ -120,6 +138,7 @@ def account(
             "verdicts": counted(Counter(row.decision.verdict for row in rows if row.decision), of="verdict"),
             "scored_by": counted(scorers_of(rows, context.run_id), of="by"),
             "outcomes": counted(outcomes, of="outcome", unit="attempts"),
+            "where_time_goes": time_table(phases, attempts=sum(outcomes.values())),
             "instances": len(reports),
             "images_per_s": round(sum(report["images_per_s"] for report in reports), 2),
             "instance_hours": hours,
@@ -175,24 +194,20 @@ class Unsettled:
                 return False
         return True
 
+    def count(self) -> int:
+        """Return how many are not known to be settled; costs no read."""
+        return len(self._keys)
+
 
 def scorers_of(rows: list[ImageRow], run_id: str) -> Counter[str]:
     """Return how many settled rows each kind of scorer has: this run, other runs, or headless."""
     return Counter(_scorer(row.scored_by, run_id) for row in rows if row.status.is_settled)
 
 
-def logged_progress(log: Callable[[str], object]) -> Callable[[DrainReport], None]:
-    """Return a listener that logs what changed, now and then: every line is a row of the event log."""
-    logged_at, logged = time.monotonic(), ""
-
-    def listen(report: DrainReport) -> None:
-        nonlocal logged_at, logged
-        text = _progress(report)
-        if text != logged and time.monotonic() - logged_at >= _LOG_EVERY_S:
-            logged_at, logged = time.monotonic(), text
-            log(text)
-
-    return listen
+def _observe(context: dg.OpExecutionContext, metadata: Mapping[str, Any]) -> None:
+    context.log_event(
+        dg.AssetObservation(asset_key=_SCORES, partition=context.partition_key, metadata=metadata)
+    )
 
 
 def _scorer(scored_by: str | None, run_id: str) -> str:
@@ -200,8 +215,3 @@ def _scorer(scored_by: str | None, run_id: str) -> str:
     if kind != "dagster":
         return kind
     return "this run" if rest.startswith(run_id) else "other runs"
-
-
-def _progress(report: DrainReport) -> str:
-    outcomes = ", ".join(f"{count} {name}" for name, count in sorted(report.outcomes.items()))
-    return f"{outcomes or 'nothing yet'}; {report.images_per_s:.1f} images/s"
