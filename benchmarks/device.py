@@ -69,20 +69,25 @@ class Device:
         return torch.cuda.max_memory_allocated(self.torch_device) / 2**30 if self.name else None
 
     def measured_peak(self) -> Peak:
-        """Return what a large matrix product and a long vector product reach here, now."""
+        """Return what a large matrix product and a matrix times a vector reach here, now."""
         side = 8192 if self.name else 2048
-        least_gemm_s = self.least_s(self._product(side, side), rounds=5)
-        values = side * side
-        # a matrix times a vector reads each value once: as generation does with the weights
-        least_gemv_s = self.least_s(self._product(side, 1), rounds=5)
-        return Peak(flops=2 * side**3 / least_gemm_s, bytes_per_s=values * self.dtype.itemsize / least_gemv_s)
+        gemm_s = self._product_s(side, columns=side)
+        gemv_s = self._product_s(side, columns=1)  # reads each value once, as generation does with weights
+        return Peak(flops=2 * side**3 / gemm_s, bytes_per_s=side * side * self.dtype.itemsize / gemv_s)
 
     def published_peak(self) -> Peak | None:
         """Return the data sheet's numbers, where the table has this device."""
         return peak_of(self.name) if self.name else None
 
-    def _product(self, side: int, columns: int) -> Callable[[], torch.Tensor]:
+    def _product_s(self, side: int, *, columns: int) -> float:
+        """Return the least seconds of one product of [side, side] and [side, columns]."""
         one, other = (
             torch.randn(side, width, device=self.torch_device).to(self.dtype) for width in (side, columns)
         )
-        return lambda: one @ other
+        repeats = 20 if self.name else 1  # of a GPU, a single one would measure how long it takes to begin
+
+        def products() -> None:
+            for _ in range(repeats):
+                one @ other
+
+        return self.least_s(products, rounds=5) / repeats

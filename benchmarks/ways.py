@@ -52,7 +52,7 @@ ON_GPU: Final = Setting(
     questions=12,
     suffix=25,
     packed=(1, 4, 8, 16, 32, 64),
-    separate=(1, 8, 32),
+    separate=(1, 8),
     batched=(8, 32, 128),
     slots=8,
 )

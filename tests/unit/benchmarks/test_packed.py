@@ -2,6 +2,8 @@
 
 import pytest
 
+pytest.importorskip("torch", reason="the engine's libraries are an extra: install .[engine]")
+
 from benchmarks.exactness import AGREEMENT, REPETITION, TOLERANCE
 from benchmarks.ladder import BEST, SPEED
 from benchmarks.results import Cell, Results, read_results

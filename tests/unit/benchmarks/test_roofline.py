@@ -1,6 +1,9 @@
 """The paper formulas against numbers that were counted from the published configuration another way."""
 
 import pytest
+
+pytest.importorskip("transformers", reason="the engine's libraries are an extra: install .[engine]")
+
 from transformers import Qwen3VLConfig
 
 from benchmarks.roofline import (
