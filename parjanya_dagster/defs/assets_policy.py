@@ -19,6 +19,7 @@ from parjanya_dagster.defs.metadata import counted, image_links, table
 from parjanya_dagster.defs.partitions import POLICY_BY_TENANT
 from parjanya_dagster.defs.resources import PlatformResource
 from parjanya_dagster.defs.run_tags import POLICY_VERSION, complete_run_tags, run_tags
+from parjanya_dagster.policies.calibrations import shipped_calibration
 
 _FLIP: Final = ("current_verdict", "verdict", "reason_code", "rows")
 
@@ -78,7 +79,7 @@ def policy_decisions(
 def _policy_for(platform: Platform, version: str, *, draft: str | None) -> CompiledPolicy:
     if draft is None:
         return compiled_policy(platform, version)
-    return compile_policy(load_policy(draft))
+    return compile_policy(load_policy(draft, calibrations=shipped_calibration))
 
 
 def _parquet(rows: pl.DataFrame) -> bytes:
