@@ -181,4 +181,63 @@ MUTANTS: Final = (
         ),
         breaks="test_estimate_is_unmoved_by_any_minority_of_odd_samples",
     ),
+    Mutant(
+        name="boot-goes-on-after-a-failure",
+        source="incident 6b; DESIGN 8: then and only then the first receive",
+        story="a stage that failed is on record, and the worker loads and receives all the same",
+        patches=(
+            Branch(
+                where="gpu_worker.boot.pipeline:run_stages",
+                before="if failed is not None:",
+                after="if False:",
+            ),
+        ),
+        checker=Contract("boot.test_pipeline", "test_pipeline_when_a_stage_fails_runs_no_other"),
+        breaks="test_pipeline_when_a_stage_fails_runs_no_other",
+    ),
+    Mutant(
+        name="missing-tensor-loads",
+        source="field: transformers",
+        story="a checkpoint that lacks a tensor gets random numbers in its place, and a line in a log",
+        patches=(
+            Branch(
+                where="gpu_worker.boot.shards:require_expected",
+                before="sorted(expected.keys() - found.keys())",
+                after="list[str]()",
+            ),
+        ),
+        checker=Contract("boot.test_pipeline", "test_checkpoint_without_a_tensor_of_its_model_is_refused"),
+        breaks="test_checkpoint_without_a_tensor_of_its_model_is_refused",
+    ),
+    Mutant(
+        name="golden-answers-not-compared",
+        source="incident 6b; DESIGN 8: golden images reproduced",
+        story="golden images are scored, and nobody looks whether the scores are the golden ones",
+        patches=(
+            Branch(
+                where="gpu_worker.boot.golden:require_golden",
+                before="if difference > tolerance + _SLACK:",
+                after="if False:",
+            ),
+        ),
+        checker=Contract(
+            "boot.test_pipeline",
+            "test_golden_answers_differ_beyond_the_tolerance_of_the_coarser_arithmetic",
+        ),
+        breaks="test_golden_answers_differ_beyond_the_tolerance_of_the_coarser_arithmetic",
+    ),
+    Mutant(
+        name="another-library-accepted",
+        source="DESIGN 8: the fingerprint; notes: logits_to_keep is mis-indexed by another minor version",
+        story="a folder proven with one version of a library is loaded by one that reads it otherwise",
+        patches=(
+            Branch(
+                where="gpu_worker.boot.compatibility:_library_differences",
+                before="or not _numbers(versions.at_least) <= _numbers(here) < _numbers(versions.below)",
+                after="",
+            ),
+        ),
+        checker=Contract("boot.test_pipeline", "test_folder_fits_the_versions_that_it_is_for"),
+        breaks="test_folder_fits_the_versions_that_it_is_for",
+    ),
 )

@@ -241,7 +241,7 @@ MUTANTS: Final = (
         patches=(
             Branch(
                 where="gpu_worker.vitals:Vitals.booting",
-                before="self._write_boot(self._boot_stage, error=str(error) or repr(error))",
+                before="self._write_boot(self._boot_stage, error=error)",
                 after="pass",
             ),
         ),
