@@ -65,6 +65,13 @@ class Ground:
         httpx.put(ticket.put.url, content=body, headers=dict(ticket.put.headers)).raise_for_status()
         return ImageKey(tenant_id=TENANT, image_id=ticket.image_id)
 
+    def empty_fleet(self) -> None:
+        """Bring the group to zero, so that the next reconciliation has a fleet to wake."""
+        scaling = root_session(self.aws).client("autoscaling", endpoint_url=self.aws.endpoint)
+        scaling.set_desired_capacity(
+            AutoScalingGroupName=self.platform.names.gpu_group, DesiredCapacity=0, HonorCooldown=False
+        )
+
     def row(self, key: ImageKey) -> ImageRow:
         """Return a head that must be there."""
         row = self.platform.images.get(key)
