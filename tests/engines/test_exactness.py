@@ -4,13 +4,14 @@ Source of the tolerance: DESIGN, budgets: packed and separate prefill agree with
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from gpu_worker.engines.engine import ScorableImage
 from gpu_worker.engines.qwen3_vl.engine import Qwen3VlEngine
-from gpu_worker.engines.qwen3_vl.loading import LoadedModel
+from gpu_worker.engines.qwen3_vl.loading import LoadedModel, load_checkpoint
 from tests.engines.asking import WHOLE, a_pack, a_scorer, log_probabilities, numbers
 from tests.engines.ordinary_api import OrdinaryApi, noise, worst
 
@@ -71,9 +72,11 @@ def test_another_image_and_another_question_change_the_answer(loaded: LoadedMode
     assert worst([*one[:3], *one[4:]], [*three[:3], *three[4:]]) < TOLERANCE
 
 
-def test_slot_and_mates_change_no_bit(loaded: LoadedModel) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_slot_and_mates_change_no_bit(checkpoint: Path, dtype: torch.dtype) -> None:
     """At a fixed shape an image's answers depend on nothing but itself, down to the last bit."""
-    scorer, image = a_scorer(loaded), noise(7, 9)
+    scorer = a_scorer(load_checkpoint(checkpoint, torch.device("cpu"), dtype=dtype))
+    image = noise(7, 9)
     mates = [noise(*grid, seed=seed) for seed, grid in enumerate(GRIDS[:3], start=10)]
 
     alone = numbers(scorer, image, image, image)[0]

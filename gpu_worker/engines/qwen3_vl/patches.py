@@ -78,9 +78,14 @@ class LinearPatchEmbed(nn.Module):
         return functional.linear(patches.to(weight.dtype), weight, self.proj.bias)
 
 
-def to_device(array: npt.NDArray[np.uint8] | npt.NDArray[np.int64], device: torch.device) -> Tensor:
-    """Return an array on the device; to a GPU from pinned memory, so that nobody waits for the copy."""
-    tensor = torch.from_numpy(array)
+def to_device(
+    numbers: Tensor | npt.NDArray[np.uint8] | npt.NDArray[np.int64], device: torch.device
+) -> Tensor:
+    """Return numbers on the device; to a GPU from pinned memory, so that nobody waits for the copy.
+
+    Any other copy would wait until the GPU has finished all that it was given before.
+    """
+    tensor = torch.as_tensor(numbers)
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)

@@ -135,9 +135,9 @@ class PackedScorer:
             normalised(to_device(patches.reshape(-1, patches.shape[-1]), device)).to(tower.dtype),
             grid_thw=grid_thw,
             cu_seqlens=get_vision_cu_seqlens(grid_thw),
-            position_ids=get_vision_position_ids(grid_thw, tower.spatial_merge_size).to(device),
-            interp_indices=taps.to(device),
-            interp_weights=weights.to(device),
+            position_ids=to_device(get_vision_position_ids(grid_thw, tower.spatial_merge_size), device),
+            interp_indices=to_device(taps, device),
+            interp_weights=to_device(weights, device),
         )
 
         def per_image(features: Tensor) -> Tensor:
