@@ -29,6 +29,7 @@ from parjanya_dagster.wiring import platform_from
 _EPILOG = """
 environment:
   PARJANYA_PREFIX, PARJANYA_ACCOUNT, PARJANYA_REGION, PARJANYA_ENGINE   the platform, and the engine (cpu)
+  PARJANYA_FLEET                           the extra fleet whose jobs it takes; the usual one's if unset
   PARJANYA_VISIBILITY_S                    the queue's visibility timeout (180)
   PARJANYA_WORKER_MODEL                    the model folder, for an engine that has one
   PARJANYA_WORKER_DEVICE                   where it computes: auto, cpu, cuda:0 ... (auto)
