@@ -148,9 +148,8 @@ class _Answered:
 
 
 def _prior(question: Question, blanks: Sequence[Answers]) -> tuple[float, ...]:
-    shares = np.array(
-        [[each[question.id].probabilities[label] for label in question.label_names] for each in blanks]
-    )
+    stored = [each[question.id].to_document()["probabilities"] for each in blanks]
+    shares = np.array([[each[label] for label in question.label_names] for each in stored])
     return tuple(float(mean) for mean in np.log(np.clip(shares, HALF_A_STORED_UNIT, 1)).mean(axis=0))
 
 

@@ -7,7 +7,7 @@ changes nothing.
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -24,7 +24,7 @@ from gpu_worker.calibration.labels import LabelledPath, read_labels
 from gpu_worker.fetch import Scorable, scorable
 from gpu_worker.interview import Interview
 from gpu_worker.score import Scorer, warm_scorer
-from gpu_worker.settings import load_worker_settings
+from parjanya_dagster.cli.files import engine_options
 from parjanya_dagster.cli.inspect import read_path
 from parjanya_dagster.cli.tables import console_for_tables
 from parjanya_dagster.core.policy.calibration import Calibration, Fit, QuestionCalibration
@@ -63,6 +63,7 @@ _AT_ONCE: Final = 16
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of the engine's checkpoint; PARJANYA_WORKER_MODEL if none.",
 )
+@click.option("--device", help="Where it computes: auto, cpu, cuda:0; PARJANYA_WORKER_DEVICE if none.")
 @click.option("--pack", help="Prompt pack that is asked; PARJANYA_WORKER_PACK if none.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as one JSON object.")
 def calibrate(
@@ -74,6 +75,7 @@ def calibrate(
     no_prior: bool,
     engine: str,
     model: Path | None,
+    device: str | None,
     pack: str | None,
     as_json: bool,
 ) -> None:
@@ -98,8 +100,7 @@ def calibrate(
     """  # noqa: D301 - click reads \b
     name, version = _name_of(output)
     _require_one_way(images, labels_file, prior_only=prior_only, no_prior=no_prior)
-    options = load_worker_settings().engine_options
-    scorer = warm_scorer(engine, pack_id=pack, options=replace(options, model=model or options.model))
+    scorer = warm_scorer(engine, pack_id=pack, options=engine_options(model, device, images=BLANK_IMAGES))
     labelled = read_labels(labels_file, images, scorer.pack) if labels_file and images else ()
     with Decoder() as decoder:
         blanks: list[Answers] = []
