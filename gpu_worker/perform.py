@@ -57,6 +57,7 @@ Threaded = (
 Launch = Callable[[Threaded, Callable[[], None]], None]
 """Takes an effect and what performs it, and runs that, now or soon."""
 
+_UNPLACED: Final = "unplaced"
 _NO_MEMORY: Final = Retry(reason="host_out_of_memory", delay_s=30)
 
 
@@ -166,12 +167,19 @@ class Performer:
             Fetched(
                 receipt=effect.receipt,
                 size_bytes=fetched.image.pixels.nbytes,
-                bucket=self._bucket_of(fetched.image),
+                bucket=self._bucket(fetched.image),
                 decode_s=fetched.decode_s,
             )
         )
         if not self._is_held(effect.receipt):
             self._drop((effect.receipt,))
+
+    def _bucket(self, image: ScorableImage) -> str:
+        """Return the engine's word on an image; what it cannot even place, it refuses when it is asked."""
+        try:
+            return self._bucket_of(image)
+        except Exception:  # noqa: BLE001 -- of any image, and never the fault of the drain
+            return _UNPLACED
 
     def _fetched(self, effect: Fetch) -> Scorable | Outcome | None:
         """Return the image, what takes its place, or None where only its original can tell.

@@ -44,7 +44,7 @@ from parjanya_dagster.core.truth.row import ImageRow
 
 _IN_HAND = frozenset({Stage.RECORDING, Stage.SCORING, Stage.SETTLING})
 """Stages that a stop lets finish; a message in any other is returned."""
-_MOVE = "`parjanya replay --fleet NAME` sends it to a fleet of larger machines"
+_MOVE = "`parjanya replay --failed oom --fleet NAME` sends it to larger machines"
 
 
 def advance(state: State, event: Event, now: datetime) -> tuple[State, tuple[Effect, ...]]:

@@ -13,7 +13,9 @@ from typing import Any, Final
 import dagster as dg
 
 from gpu_worker.drain import drain
+from gpu_worker.limits import worker_limits
 from gpu_worker.score import warm_scorer
+from gpu_worker.settings import load_worker_settings
 from parjanya_dagster.control.platform import Platform
 from parjanya_dagster.control.scan import pending_enrichment
 from parjanya_dagster.core.reconcile.capacity import capacity_for
@@ -103,6 +105,7 @@ def drain_intents(
         idle_after_s=_IDLE_S,
         deadline_s=max(seconds_left, 0.0),
         progress=progress.listen,
+        limits=worker_limits(world.limits, micro_batch=load_worker_settings().micro_batch),
     )
     context.log.info("%s; ended: %s", progress.line(report), report.stop_reason)
     context.add_output_metadata(progress.metadata(report))

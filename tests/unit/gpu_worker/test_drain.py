@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from threading import Lock
 
 import pytest
 
@@ -12,13 +11,9 @@ from gpu_worker.drain import DrainReport, drain
 from gpu_worker.engines.engine import ScorableImage
 from gpu_worker.limits import Stage
 from parjanya_dagster.core.errors import UnavailableError
-from parjanya_dagster.core.ports import ObjectStore
-from parjanya_dagster.core.reading import Readable
-from parjanya_dagster.core.truth.exif import Exif
 from parjanya_dagster.core.truth.row import Status
-from parjanya_dagster.core.truth.technical import TechnicalFacts
 from tests.unit.gpu_worker.line import QUICK, Line
-from tests.unit.gpu_worker.scripted_engine import POISON, ScriptedEngine, a_preview, a_scorer
+from tests.unit.gpu_worker.scripted_engine import POISON, ScriptedEngine, a_scorer
 
 BY = "headless:test"
 
@@ -292,50 +287,19 @@ def test_progress_when_draining_ends_with_the_final_report() -> None:
     assert report.images_per_s > 0
 
 
-def test_originals_when_many_have_no_preview_are_in_memory_one_at_a_time() -> None:
-    """A flood of large files costs what one decoder can take, whatever the backlog and the threads."""
+def test_image_that_the_engine_cannot_place_costs_itself() -> None:
+    """What the engine says of one image's size must not end the drain of the others."""
+
+    class Choosy(ScriptedEngine):
+        def bucket_of(self, image: ScorableImage) -> str:
+            if image.pixels.flat[0] == POISON:
+                raise ValueError("no such grid")
+            return super().bucket_of(image)
+
     line = Line()
-    for number in range(1, 13):
-        row = line.add(number)
-        assert row.previews is not None
-        assert row.original is not None
-        line.objects.lose(row.original.bucket, row.previews.model_key)
-    store = Counting(line.platform.objects)
+    line.add_many(3)
+    line.add(4, level=POISON)
 
-    report = drain(
-        replace(line.platform, objects=store, reader=store),  # type: ignore[arg-type]  # the rest is the fake's
-        a_scorer(),
-        scored_by=BY,
-        until=lambda: not line.queue.jobs,
-        deadline_s=20,
-        limits=QUICK,
-    )
+    report = _drained(line, Choosy())
 
-    assert report.outcomes == {"completed": 12}
-    assert store.most == 1
-
-
-class Counting:
-    """A store and a decoder that count the originals between them."""
-
-    def __init__(self, store: ObjectStore) -> None:
-        self.most = 0
-        self._store = store
-        self._now = 0
-        self._lock = Lock()
-
-    def get(self, bucket: str, key: str, *, version_id: str | None = None) -> bytes | None:
-        """See `ObjectStore`."""
-        found = self._store.get(bucket, key, version_id=version_id)
-        if found == b"original":
-            with self._lock:
-                self._now += 1
-                self.most = max(self.most, self._now)
-        return found
-
-    def read(self, data: bytes) -> Readable:
-        """See `ImageReader`."""
-        assert data == b"original"
-        with self._lock:
-            self._now -= 1
-        return Readable(technical=TechnicalFacts(size_bytes=8), exif=Exif(), display=b"", model=a_preview())
+    assert report.outcomes == {"completed": 3, "terminal_failure": 1}

@@ -130,7 +130,7 @@ def test_image_that_no_budget_fits_fails_and_names_the_way_out() -> None:
     assert row.status is Status.VLM_FAILED
     assert row.last_error is not None
     assert row.last_error.startswith("oom: one image alone is too large for fleet default: ")
-    assert "`parjanya replay --fleet NAME`" in row.last_error
+    assert "`parjanya replay --failed oom --fleet NAME`" in row.last_error
     assert (1, BUDGETS[1]) in engine.passes
     assert (1, BUDGETS[2]) in engine.passes
 
