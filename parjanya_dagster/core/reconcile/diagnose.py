@@ -68,7 +68,7 @@ def diagnose(evidence: Evidence, patience: Patience, now: datetime) -> list[Find
         if (finding := symptom(usual if symptom in _OF_ONE_FLEET else evidence, patience, now))
     ]
     kinds = {finding.kind for finding in found}
-    explained = _explained(kinds, usual, now)
+    explained = _explained(kinds, evidence, now)
     findings = [finding for finding in found if finding.kind not in explained]
     for name in evidence.others:
         findings += _found_in(name, evidence.of_fleet(name), patience, now, everywhere=kinds)

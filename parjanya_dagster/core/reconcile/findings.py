@@ -124,8 +124,8 @@ EXPLANATIONS: Final = (
     Explanation(
         cause=Kind.BLIND,
         consequence=Kind.NOBODY_LOOKS,
-        because="a plane beats only after a cycle that read the queue and Truth",
-        holds=lambda evidence, _now: isinstance(evidence.queue, Blind) or isinstance(evidence.rows, Blind),
+        because="a plane beats only after a cycle that read every queue and Truth",
+        holds=lambda evidence, _now: evidence.messages is None or isinstance(evidence.rows, Blind),
     ),
     Explanation(
         cause=Kind.NOBODY_LOOKS,
