@@ -70,7 +70,10 @@ def backlog_sensor(
         return dg.SkipReason("no backlog")
     depth = world.queue.depth()
     if not isinstance(depth, Blind) and depth.value.total == 0:
-        return dg.SkipReason(f"the queue is empty; {waiting} wait for reconciliation to send their jobs")
+        elsewhere = ", or for another fleet" if world.others else ""
+        return dg.SkipReason(
+            f"the queue is empty; {waiting} wait for reconciliation to send their jobs{elsewhere}"
+        )
     now = world.clock()
     held_back = _held_back(context.instance, waiting, now=now)
     requests = [

@@ -53,15 +53,28 @@ def strict_bench(endpoint: Endpoint | None) -> Bench:
     clock = FakeClock(NOON)
     if endpoint is None:
         return Bench(FakeIntentQueue(clock, receive_limit=2), clock)
-    sqs = endpoint.clients.sqs
-    dead, name = endpoint.new_queue(), endpoint.new_queue()
+    return Bench(giving_up_at(endpoint, endpoint.new_queue(), after=2), clock)
+
+
+def giving_up_at(endpoint: Endpoint, dead: str, *, after: int) -> SqsIntentQueue:
+    """Return a new queue that gives messages up to another after so many deliveries."""
+    sqs, name = endpoint.clients.sqs, endpoint.new_queue()
     dead_url = sqs.get_queue_url(QueueName=dead)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=dead_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     sqs.set_queue_attributes(
         QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"],
-        Attributes={"RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 2})},
+        Attributes={"RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": after})},
     )
-    return Bench(SqsIntentQueue(sqs, queue=name, dead_letter_queue=dead), clock)
+    return SqsIntentQueue(sqs, queue=name, dead_letter_queue=dead)
+
+
+def fleets_queues(endpoint: Endpoint | None) -> tuple[IntentQueue, IntentQueue]:
+    """Return the usual queue and an extra fleet's, which gives a message up after one delivery."""
+    if endpoint is None:
+        usual = FakeIntentQueue(FakeClock(NOON))
+        return usual, FakeIntentQueue(FakeClock(NOON), receive_limit=1, buries_at=usual, fleet="large")
+    dead = endpoint.new_queue()
+    return giving_up_at(endpoint, dead, after=100), giving_up_at(endpoint, dead, after=1)
 
 
 def jobs(count: int) -> list[Job]:
@@ -174,6 +187,20 @@ def test_message_received_too_often_is_given_up_and_counted_as_a_dead_letter(str
     assert queue.receive(limit=1, wait_s=0) == []
     assert depth_of(queue.depth()).total == 0
     assert depth_of(queue.dead_letter_depth()).total == 1
+
+
+def test_messages_given_up_by_two_queues_are_dead_letters_of_one(endpoint: Endpoint | None) -> None:
+    """Fleets have queues of their own and share the dead letters, so that one sweep sees to all of them."""
+    usual, large = fleets_queues(endpoint)
+    large.send(jobs(1))
+
+    [received] = large.receive(limit=1, wait_s=5)
+    assert (depth_of(usual.depth()).total, depth_of(large.depth()).in_flight) == (0, 1)
+    large.extend([received.receipt], timeout_s=0)
+
+    assert large.receive(limit=1, wait_s=0) == []
+    assert depth_of(large.depth()).total == 0
+    assert [depth_of(queue.dead_letter_depth()).total for queue in (usual, large)] == [1, 1]
 
 
 @pytest.mark.local_aws
