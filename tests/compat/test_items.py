@@ -34,6 +34,7 @@ rows = st.builds(
     returns=st.integers(0, 3),
     postponed=st.integers(0, 3),
     questions=st.none() | st.lists(st.text(max_size=9), max_size=3).map(tuple),
+    fleet=st.sampled_from([None, "large"]),
     original=st.none() | st.just(an_original()) | st.just(an_original(bucket="archive", key="2019/a.jpg")),
 )
 changes = st.fixed_dictionaries(
@@ -51,6 +52,7 @@ own_changes = st.fixed_dictionaries(
         "returns": st.integers(0, 3),
         "postponed": st.integers(0, 3),
         "questions": st.none() | st.just(("focus",)),
+        "fleet": st.sampled_from([None, "large"]),
     },
 )
 
@@ -89,7 +91,7 @@ def test_we_read_every_head_that_version_1_wrote(row: ImageRow) -> None:
     read = truth_items.row_of(v1_items.head_item(old))
 
     assert plain(read) == plain(old)
-    assert (read.returns, read.postponed, read.questions) == (0, 0, None)
+    assert (read.returns, read.postponed, read.questions, read.fleet) == (0, 0, None, None)
 
 
 @given(rows, st.lists(st.tuples(st.booleans(), changes, own_changes), max_size=8))

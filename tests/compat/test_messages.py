@@ -44,6 +44,14 @@ def test_we_read_the_jobs_that_version_1_sent() -> None:
     assert job_from_json(old.model_dump_json()) == a_job(intent_id="i")
 
 
+def test_version_1_reads_the_job_of_another_fleet_as_any_other() -> None:
+    """It lies on a queue that such a worker never receives from; sent by hand, it is scored where it lies."""
+    job = a_job(a_row(fleet="large"))
+
+    assert job.fleet == "large"
+    assert v1_jobs.job_from_json(job.model_dump_json()).image_id == job.image_id
+
+
 def test_version_1_worker_answers_a_partial_replay_whole() -> None:
     """It does not know `questions` and asks all of them: dearer, never wrong, and nothing of it stays.
 
