@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parjanya_dagster.core.belief.boot import BootStage
+from parjanya_dagster.core.belief.boot import BootFailure, BootStage
 from parjanya_dagster.core.reconcile.actions import Ruling
 from parjanya_dagster.core.reconcile.capacity_memory import BootMark, CapacityMemory
 from parjanya_dagster.core.reconcile.diagnose import diagnose
@@ -61,6 +61,7 @@ boots = st.builds(
     st.integers(1, 50),
     stage=st.sampled_from(BootStage),
     error=st.none() | st.just("lost"),
+    failure=st.none() | st.sampled_from(BootFailure),
     template_version=st.none() | st.just("7"),
 )
 marks = st.builds(
