@@ -83,11 +83,7 @@ def _watched(records: Iterator[Record], total: int) -> Iterator[Record]:
     """Yield the records; whoever sits at a terminal sees how far they are."""
     console = Console(stderr=True)
     columns = (TextColumn("Scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    quiet = not console.is_terminal
-    # Records go where they are sent: by default, what is printed beside a bar goes where the bar is.
-    with Progress(
-        *columns, console=console, disable=quiet, transient=True, redirect_stdout=False
-    ) as progress:
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         bar = progress.add_task("", total=total)
         for record in records:
             yield record

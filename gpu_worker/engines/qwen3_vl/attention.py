@@ -4,7 +4,7 @@
     shared   ◣                               ◣ sees what came before it
     q1       ■     ◣
     q2       ■           ◣
-    padding                    ◣
+    padding  ■                 ◣
 
 The cached preamble, where there is one, is in front of the row and seen by everybody.
 """
@@ -12,7 +12,7 @@ The cached preamble, where there is one, is in front of the row and seen by ever
 import torch
 from torch import Tensor
 
-from gpu_worker.engines.packing import PADDING, SHARED
+from gpu_worker.engines.packing import SHARED
 
 
 def tree_mask(segments: Tensor, *, cached: int = 0) -> Tensor:
@@ -29,8 +29,7 @@ def tree_mask(segments: Tensor, *, cached: int = 0) -> Tensor:
     query, key = segments[:, :, None], segments[:, None, :]
     at = torch.arange(length, device=segments.device)
     is_earlier = at[:, None] >= at[None, :]
-    is_related = (query == key) | ((key == SHARED) & (query != PADDING))
-    mask = is_earlier & is_related
+    mask = is_earlier & ((key == query) | (key == SHARED))
     if cached:
         mask = torch.cat([mask.new_ones(rows, length, cached), mask], dim=2)
     return mask[:, None]
