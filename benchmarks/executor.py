@@ -1,13 +1,13 @@
 """What a step costs on a warm instance of the fleet, beside the other ways to execute it.
 
-    python -m benchmarks.executor [--only NAME]
+    python -m benchmarks.executor [--only NAME] [--truth N]
 
 Starts a local AWS process, one agent and a Dagster instance in a temporary directory, runs a chain of steps
-that do nothing under each executor, and prints medians from the event log. Budget (DESIGN §14): a step on a
-warm agent takes at most 0.2 s more than the same step in process.
+that do nothing under each executor, and takes medians from the event log. With `--truth N` it also brings up
+a whole laptop, and measures N times from a change of Truth to the step that it leads to. Budgets: a step on a
+warm agent takes at most 0.2 s more than in process; from Truth to a running step, 5 s in the mean.
 """
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -16,83 +16,112 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
 import boto3
 import dagster as dg
 
-from parjanya_dagster.asg_executor.executor import asg_executor
+from benchmarks.executor_jobs import CHAINS, STEPS
+from benchmarks.executor_truth import waits
+from benchmarks.results import Cell, Plot, Results, open_results, parser
 from parjanya_dagster.local.stack import LocalAws
 
-REPOSITORY = Path(__file__).parents[1]
-STEPS = int(os.environ.get("BENCHMARK_STEPS", "10"))
-ON_FLEET = {"asg_executor/fleet": "gpu"}
-PATIENCE_S = 60.0
+REPOSITORY: Final = Path(__file__).parents[1]
+PATIENCE_S: Final = 60.0
+ROUNDS: Final = 3
+
+PER_STEP: Final = "seconds per step"
+TRUTH: Final = "seconds from Truth to a running step"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """Medians of one chain, in seconds. `to_start_s` is None where no hand-over is recorded."""
-
-    name: str
-    to_start_s: float | None
-    step_s: float
-    run_s: float
-
-
-def _chain(*, name: str, executor: dg.ExecutorDefinition, tags: dict[str, str]) -> dg.JobDefinition:
-    @dg.op(ins={"before": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing), tags=tags)
-    def nothing() -> None:
-        """Do nothing."""
-
-    # One more step than is timed: the first of a run also pays for imports and connections.
-    @dg.op(out=dg.Out(dg.Nothing), tags=ON_FLEET if executor is asg_executor else {})
-    def first() -> None:
-        """Begin the chain."""
-
-    @dg.job(name=name, executor_def=executor)
-    def chain() -> None:
-        end = first()
-        for number in range(STEPS):
-            end = nothing.alias(f"step_{number}")(end)
-
-    return chain
+def main() -> None:
+    """Measure what was asked for."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--only", action="append", choices=list(CHAINS), help="time these executors only")
+    arguments.add_argument("--truth", type=int, default=0, metavar="N", help="changes of Truth to follow")
+    options = arguments.parse_args()
+    results = open_results(
+        "executor",
+        plot=Plot(table=PER_STEP, label="executor", value="s per step", is_log=True),
+        packages=["dagster", "boto3", "ministack"],
+        out=options.out,
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        measure_chains(results, Path(scratch), options.only or list(CHAINS))
+    if options.truth:
+        with tempfile.TemporaryDirectory() as scratch:
+            measure_truth(results, Path(scratch), count=options.truth)
 
 
-def in_process_chain() -> dg.JobDefinition:
-    """Steps in the run worker itself."""
-    return _chain(name="in_process", executor=dg.in_process_executor, tags={})
+def measure_chains(results: Results, directory: Path, names: list[str]) -> None:
+    """Add a row per executor; the first one is what the others are compared with."""
+    home = directory / "dagster"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    os.environ["DAGSTER_HOME"] = str(home)
+    base: float | None = None
+    with serving_fleet(directory), dg.DagsterInstance.get() as instance:
+        for name in names:
+            row = timed(name, instance)
+            took = float(row["s per step"] or 0.0)
+            base = took if base is None else base
+            results.add(PER_STEP, {**row, f"over {names[0]}": took - base})
+    results.remark(
+        f"Medians of {ROUNDS} runs of {STEPS} steps that do nothing, after one to warm up; SQLite and the"
+        " local AWS process, which looks at a queue every 0.1 s: about 0.05 s of a warm step."
+    )
 
 
-def inline_chain() -> dg.JobDefinition:
-    """Steps of a fleet run that are executed in the run worker."""
-    return _chain(name="inline", executor=asg_executor, tags={"asg_executor/inline": "true"})
+def timed(name: str, instance: dg.DagsterInstance) -> dict[str, Cell]:
+    """Run one chain some times and time all but the first run: that one warms what can be warm."""
+    to_start: list[float] = []
+    per_step: list[float] = []
+    for number in range(ROUNDS + 1):
+        result = dg.execute_job(dg.reconstructable(CHAINS[name]), instance=instance, raise_on_error=True)
+        if number == 0:
+            continue
+        seen: dict[tuple[str, str], float] = {}
+        for entry in instance.all_logs(result.run_id):
+            if entry.dagster_event is not None and entry.dagster_event.step_key:
+                kind = entry.dagster_event.event_type_value
+                seen.setdefault((entry.dagster_event.step_key, kind), entry.timestamp)
+        keys = [f"step_{step}" for step in range(STEPS)]
+        ends = [seen[key, "STEP_SUCCESS"] for key in ("first", *keys)]
+        handed_over = [key for key in keys if (key, "STEP_WORKER_STARTING") in seen]
+        to_start += [seen[key, "STEP_START"] - seen[key, "STEP_WORKER_STARTING"] for key in handed_over]
+        per_step += [later - earlier for earlier, later in pairwise(ends)]
+    return {
+        "executor": name,
+        "s per step": statistics.median(per_step),
+        "fastest": min(per_step),
+        "p90": statistics.quantiles(per_step, n=10)[-1],
+        "queued to start": statistics.median(to_start) if to_start else None,
+    }
 
 
-def multiprocess_chain() -> dg.JobDefinition:
-    """Steps in a new process each, by Dagster's default executor."""
-    return _chain(name="multiprocess", executor=dg.multiprocess_executor, tags={})
+def measure_truth(results: Results, directory: Path, *, count: int) -> None:
+    """Add a row per change of Truth, and one with the means."""
+    measured = []
+    for number, wait in enumerate(waits(directory, count=count), start=1):
+        measured.append(wait)
+        results.add(TRUTH, _row_of(str(number), wait.to_run, wait.to_worker, wait.to_step))
+    means = [
+        statistics.mean(getattr(wait, part) for wait in measured)
+        for part in ("to_run", "to_worker", "to_step")
+    ]
+    results.add(TRUTH, _row_of("mean", *means))
 
 
-def fleet_chain() -> dg.JobDefinition:
-    """Steps on a warm instance."""
-    return _chain(name="fleet", executor=asg_executor, tags=ON_FLEET)
-
-
-def untagged_chain() -> dg.JobDefinition:
-    """Steps of a fleet run that need no instance."""
-    return _chain(name="untagged", executor=asg_executor, tags={})
-
-
-CHAINS = {
-    "in process (run worker)": in_process_chain,
-    "warm agent": fleet_chain,
-    "untagged step of a fleet run": untagged_chain,
-    "inline step of a fleet run": inline_chain,
-    "multiprocess (built in)": multiprocess_chain,
-}
+def _row_of(change: str, to_run: float, to_worker: float, to_step: float) -> dict[str, Cell]:
+    return {
+        "change": change,
+        "to the sensor's run": to_run,
+        "to its run worker": to_worker,
+        "to the step": to_step,
+        "total": to_run + to_worker + to_step,
+    }
 
 
 @contextmanager
@@ -135,58 +164,6 @@ def serving_fleet(directory: Path) -> Iterator[None]:
         agent.terminate()
         agent.wait(PATIENCE_S)
         aws.stop()
-
-
-def measure(name: str, instance: dg.DagsterInstance) -> Timing:
-    """Run one chain twice and time the second run: the first one warms what can be warm."""
-    job = dg.reconstructable(CHAINS[name])
-    for _ in range(2):
-        began = time.monotonic()
-        result = dg.execute_job(job, instance=instance, raise_on_error=True)
-        run_s = time.monotonic() - began
-    seen: dict[tuple[str, str], float] = {}
-    for entry in instance.all_logs(result.run_id):
-        if entry.dagster_event is not None and entry.dagster_event.step_key:
-            kind = entry.dagster_event.event_type_value
-            seen.setdefault((entry.dagster_event.step_key, kind), entry.timestamp)
-    keys = [f"step_{number}" for number in range(STEPS)]
-    ends = [seen[key, "STEP_SUCCESS"] for key in ("first", *keys)]
-    handed_over = [key for key in keys if (key, "STEP_WORKER_STARTING") in seen]
-    to_start = [seen[key, "STEP_START"] - seen[key, "STEP_WORKER_STARTING"] for key in handed_over]
-    return Timing(
-        name=name,
-        to_start_s=statistics.median(to_start) if to_start else None,
-        step_s=statistics.median(later - earlier for earlier, later in pairwise(ends)),
-        run_s=run_s,
-    )
-
-
-def print_table(timings: list[Timing]) -> None:
-    """Print one row per executor, with what a step costs over the first row."""
-    base = timings[0].step_s
-    print(f"{'executor':<30}{'queued→start s':>16}{'s per step':>12}{'over in process':>17}{'run s':>8}")
-    for timing in timings:
-        to_start = f"{timing.to_start_s:.3f}" if timing.to_start_s is not None else "-"
-        row = f"{timing.name:<30}{to_start:>16}{timing.step_s:>12.3f}"
-        print(f"{row}{timing.step_s - base:>17.3f}{timing.run_s:>8.1f}")
-
-
-def main() -> None:
-    """Measure every executor and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--only", action="append", choices=list(CHAINS), help="measure these only")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        directory = Path(scratch)
-        home = directory / "dagster"
-        home.mkdir()
-        (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
-        os.environ["DAGSTER_HOME"] = str(home)
-        with serving_fleet(directory), dg.DagsterInstance.get() as instance:
-            timings = [measure(name, instance) for name in options.only or CHAINS]
-        print_table(timings)
 
 
 if __name__ == "__main__":
