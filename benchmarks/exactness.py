@@ -20,7 +20,7 @@ TOLERANCE: Final = 1e-4
 
 
 def compare_ways(results: Results, bench: Bench, grid: TokenGrid) -> float:
-    """Add how far the ways are apart; return the largest |Δp| between packed and separate."""
+    """Add how far the ways are apart; return the largest Δp between packed and separate."""
     images = random_images([grid] * 2, seed=1)
     packed, separate, once = bench.packed(images), bench.separate(images), bench.vision_once(images)
     apart = {
@@ -34,7 +34,7 @@ def compare_ways(results: Results, bench: Bench, grid: TokenGrid) -> float:
         row = {"compared": what, "grid": f"{grid.rows}x{grid.columns}"}
         results.add(
             AGREEMENT,
-            row | {"largest |Δp|": distance.max().item(), "mean |Δp|": distance.mean().item()},
+            row | {"largest Δp": distance.max().item(), "mean Δp": distance.mean().item()},
         )
     return float((packed - separate).abs().max())
 
@@ -58,7 +58,7 @@ def compare_passes(results: Results, bench: Bench, grid: TokenGrid, *, batch: in
 
 def _add_repetition(results: Results, what: str, first: Tensor, now: Tensor) -> None:
     row = {"the same image": what, "bits": "equal" if bool((first == now).all()) else "differ"}
-    results.add(REPETITION, row | {"largest |Δp|": (first - now).abs().max().item()})
+    results.add(REPETITION, row | {"largest Δp": (first - now).abs().max().item()})
 
 
 def _other_grids(grid: TokenGrid, count: int) -> list[TokenGrid]:

@@ -29,7 +29,7 @@ from benchmarks.device import Device
 from benchmarks.exactness import TOLERANCE, compare_passes, compare_ways
 from benchmarks.ladder import BEST, Ladder
 from benchmarks.packed_model import TEXT, random_model, random_questions
-from benchmarks.results import Plot, Results, open_results, parser
+from benchmarks.results import Cell, Plot, Results, open_results, parser
 from benchmarks.roofline import Peak
 from benchmarks.ways import ON_CPU, ON_GPU, TINY, ways_of
 from gpu_worker.engines.packing import TokenGrid
@@ -83,7 +83,11 @@ def _peak(results: Results, device: Device) -> Peak:
     measured, published = device.measured_peak(), device.published_peak()
     for source, peak in (("data sheet", published), ("measured by large products", measured)):
         if peak is not None:
-            row = {"source": source, "TFLOP/s": peak.flops / 1e12, "GB/s": peak.bytes_per_s / 1e9}
+            row: dict[str, Cell] = {
+                "source": source,
+                "TFLOP/s": peak.flops / 1e12,
+                "GB/s": peak.bytes_per_s / 1e9,
+            }
             results.add(PEAKS, row)
     return published or measured
 

@@ -3,7 +3,8 @@
     python -m benchmarks.render
 
 Draws `docs/results/NAME.png` for every `docs/results/NAME.json`, and writes the tables of each into the page
-that has room for them, between `<!-- results: NAME -->` and `<!-- end of results -->`.
+that has room for them, between `<!-- results: NAME -->` and `<!-- end of results -->`. A page may have room
+for what was not measured yet.
 """
 
 import re
@@ -26,8 +27,9 @@ def main() -> None:
     """Render everything there is."""
     parser(__doc__).parse_args()
     for path in sorted(FOLDER.glob("*.json")):
-        write_plot(read_results(path))
-        print(f"drew {path.with_suffix('.png').relative_to(DOCS)}")
+        if has_plot(results := read_results(path)):
+            write_plot(results)
+            print(f"drew {path.with_suffix('.png').relative_to(DOCS)}")
     for page in sorted(DOCS.glob("*.md")):
         before = page.read_text(encoding="utf-8")
         if (after := with_results(before)) != before:
@@ -36,17 +38,22 @@ def main() -> None:
 
 
 def with_results(text: str) -> str:
-    """Return a page with the tables of every result that it has room for.
-
-    Raises:
-        FileNotFoundError: there is no such result.
-    """
+    """Return a page with the tables of every result that it has room for."""
     return _ROOM.sub(lambda room: f"{room[1]}{_section(room[2])}{room[3]}", text)
 
 
+def has_plot(results: Results) -> bool:
+    """Whether a run came as far as the table that is drawn."""
+    return results.plot.table in results.tables
+
+
 def _section(name: str) -> str:
-    results = read_results(FOLDER / f"{name}.json")
-    return f"{results.markdown()}\n![{results.plot.value}](results/{name}.png)\n"
+    path = FOLDER / f"{name}.json"
+    if not path.exists():
+        return "Not measured yet.\n"
+    results = read_results(path)
+    plot = f"\n![{results.plot.value}](results/{name}.png)\n" if has_plot(results) else ""
+    return f"{results.markdown()}{plot}"
 
 
 def write_plot(results: Results) -> None:

@@ -94,7 +94,7 @@ class Results:
         lines = [f"`{self.command}`", "", self._circumstances(), ""]
         lines += [f"* {remark}" for remark in self.remarks]
         lines += [""] if self.remarks else []
-        lines += [Table(title=title, rows=rows).markdown() for title, rows in self.tables.items()]
+        lines += [Table(title=title, rows=rows).markdown(level=4) for title, rows in self.tables.items()]
         return "\n".join(lines)
 
     def _circumstances(self) -> str:

@@ -12,13 +12,13 @@ class Table:
     title: str
     rows: Sequence[Mapping[str, Any]]
 
-    def markdown(self) -> str:
-        """Return it as Markdown, numbers to the right."""
+    def markdown(self, *, level: int = 3) -> str:
+        """Return it as Markdown under a heading of this level, numbers to the right."""
         columns = list(self.rows[0])
         marks = ("|---:" if self._is_numeric(column) else "|---" for column in columns)
         lines = [f"| {' | '.join(columns)} |", f"{''.join(marks)}|"]
         lines += [f"| {' | '.join(_text(row.get(column)) for column in columns)} |" for row in self.rows]
-        return "\n".join([f"### {self.title}", "", *lines, ""])
+        return "\n".join([f"{'#' * level} {self.title}", "", *lines, ""])
 
     def _is_numeric(self, column: str) -> bool:
         cells = [row[column] for row in self.rows if row.get(column) is not None]

@@ -36,7 +36,7 @@ def _by(rows: list[dict[str, Cell]], column: str) -> dict[Cell, dict[str, Cell]]
 
 
 def _distance(row: dict[str, Cell]) -> float:
-    return float(row["largest |Δp|"] or 0)
+    return float(row["largest Δp"] or 0)
 
 
 def test_packed_answers_equal_those_of_one_prompt_per_question(results: Results) -> None:
