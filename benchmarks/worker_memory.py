@@ -6,7 +6,7 @@ Generated 24-megapixel originals without any preview, and an engine that is free
 but fetch and decode. Every read of an original gives a fresh copy of its bytes, as S3 does. Resident memory
 of the worker and its decoder is watched twenty times a second, above what both take when idle; beside it
 stands the bound, which is the worker's budget of bytes and the memory that a decoder may have. The last row
-lets as many originals as there are threads wait for the one decoder, which no worker does.
+lets as many originals as there are threads wait for the one decoder, which no worker lets them.
 """
 
 import ctypes

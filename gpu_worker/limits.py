@@ -48,7 +48,7 @@ class WorkerLimits:
         micro_batch: images per call of the engine, ≥ 1.
         pixel_budgets: pixels per image that the engine can do with, the usual first, then fewer.
         max_fetching: images being fetched and decoded at once.
-        max_originals: originals among those: as many as there are decoders, so that none waits in memory.
+        max_originals: originals among those: one in the decoder and one on its way; none lies waiting.
         linger: how long a partly filled micro-batch waits for company while the engine has nothing to do.
         longest_wait: how long full micro-batches of other buckets may go before an image.
         place: where this worker runs, for whoever must find a larger machine.
@@ -71,7 +71,7 @@ class WorkerLimits:
     micro_batch: int = 8
     pixel_budgets: tuple[int, ...] = ()
     max_fetching: int = 16
-    max_originals: int = 1
+    max_originals: int = 2
     linger: timedelta = timedelta(milliseconds=100)
     longest_wait: timedelta = timedelta(seconds=10)
     place: str = "this worker"

@@ -41,21 +41,21 @@ def with_next_work(turn: Turn) -> None:
 def _start_fetches(turn: Turn) -> None:
     """Start fetches while there are threads and bytes for them; originals wait for their decoder here.
 
-    An original's bytes lie in memory until a decoder took them. So they are fetched only when one is free,
-    and previews may overtake them.
+    An original's bytes lie in memory until the decoder takes them. So no more are fetched than keep it busy,
+    and previews may overtake the rest.
     """
     fetching = _in(turn, Stage.FETCHING)
     threads = turn.limits.max_fetching - len(fetching)
-    decoders = turn.limits.max_originals - sum(held.needs_original for held in fetching)
+    originals = turn.limits.max_originals - sum(held.needs_original for held in fetching)
     reserved = sum(held.size_bytes for held in turn.held.values())
     for held in _in(turn, Stage.QUEUED):
         expected = _bytes_to_fetch(turn, held)
         if not threads or (reserved and reserved + expected > turn.limits.max_bytes):
             return
-        if held.needs_original and not decoders:
+        if held.needs_original and not originals:
             continue
         threads -= 1
-        decoders -= held.needs_original
+        originals -= held.needs_original
         reserved += expected
         turn.move(held.receipt, Stage.FETCHING, size_bytes=expected)
         turn.do(

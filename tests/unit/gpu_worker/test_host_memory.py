@@ -20,7 +20,7 @@ from tests.unit.gpu_worker.scripted_engine import a_preview, a_scorer
 BY = "headless:test"
 
 
-def test_originals_when_many_have_no_preview_are_in_memory_one_at_a_time() -> None:
+def test_originals_when_many_have_no_preview_do_not_wait_in_memory() -> None:
     """A flood of large files costs what one decoder can take, whatever the backlog and the threads."""
     line = Line()
     for number in range(1, 13):
@@ -40,7 +40,7 @@ def test_originals_when_many_have_no_preview_are_in_memory_one_at_a_time() -> No
     )
 
     assert report.outcomes == {"completed": 12}
-    assert store.most == 1
+    assert store.most <= QUICK.max_originals < QUICK.max_fetching
 
 
 def test_decoding_that_runs_out_of_memory_costs_its_image_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
