@@ -25,8 +25,8 @@ from gpu_worker.boot.manifest import (
 )
 from gpu_worker.boot.shards import read_tensors, require_expected
 from gpu_worker.boot.verification import Booted, require_configured
+from gpu_worker.engines.engine import Engine
 from gpu_worker.prompts.pack import PromptPack
-from gpu_worker.score import Scorer
 from parjanya_dagster.core.errors import ConfigError
 
 
@@ -91,11 +91,14 @@ def bake_manifest(
     return manifest
 
 
-def bake_golden(folder: Path, booted: Booted, *, force: bool, now: datetime) -> Golden:
+def bake_golden(
+    folder: Path, booted: Booted, *, force: bool, now: datetime, also: Sequence[PromptPack] = ()
+) -> Golden:
     """Write what an engine that is known to be good says about the golden images, and return it.
 
     Args:
-        booted: the engine, booted from this folder without golden answers.
+        booted: the engine, booted from this folder without golden answers; its pack is asked.
+        also: further packs that workers will ask.
 
     Raises:
         ConfigError: the folder has golden answers, or nothing was booted from it.
@@ -106,13 +109,21 @@ def bake_golden(folder: Path, booted: Booted, *, force: bool, now: datetime) -> 
     if booted.scorer is None or booted.manifest is None:
         raise ConfigError(f"no engine was booted from {folder}")
     images = encoded(golden_images())
-    golden = _golden_of(booted.scorer, booted.manifest, images, now=now)
+    packs = (booted.scorer.pack, *also)
+    golden = _golden_of(booted.scorer.engine, packs, booted.manifest, images, now=now)
     write_golden(folder, golden, images)
     return golden
 
 
-def _golden_of(scorer: Scorer, manifest: Manifest, images: dict[str, bytes], *, now: datetime) -> Golden:
-    parts = scorer.engine.fingerprint_parts(scorer.pack)
+def _golden_of(
+    engine: Engine,
+    packs: Sequence[PromptPack],
+    manifest: Manifest,
+    images: dict[str, bytes],
+    *,
+    now: datetime,
+) -> Golden:
+    parts = engine.fingerprint_parts(packs[0])
     pixels = {name: from_png(content) for name, content in images.items()}  # what a worker will read
     return Golden(
         made_at=now,
@@ -122,5 +133,5 @@ def _golden_of(scorer: Scorer, manifest: Manifest, images: dict[str, bytes], *, 
         hardware=parts.hardware,
         tolerance=tolerance_of(parts.dtype),
         images={name: sha256(content).hexdigest() for name, content in images.items()},
-        answers={scorer.pack.fingerprint_part: said_by(scorer.engine, scorer.pack, pixels)},
+        answers={pack.fingerprint_part: said_by(engine, pack, pixels) for pack in packs},
     )

@@ -15,7 +15,7 @@ from gpu_worker.boot.manifest import MANIFEST
 from gpu_worker.boot.reports import Narrator, show
 from gpu_worker.boot.verification import Booted, Request, boot
 from gpu_worker.engines.engine import EngineOptions
-from gpu_worker.prompts.pack import shipped_pack
+from gpu_worker.prompts.pack import PromptPack, shipped_pack
 from gpu_worker.settings import load_worker_settings
 from parjanya_dagster.core.belief.boot import BootFailure
 from parjanya_dagster.core.errors import ConfigError
@@ -35,6 +35,7 @@ def add_commands(commands: "Commands") -> None:
     """Add the commands about model folders to a command line; each sets `run`."""
     verify = commands.add_parser("verify", help="boot an engine and leave: every stage, and how long it took")
     _take_engine(verify)
+    verify.add_argument("--pack", metavar="ID", help="the prompt pack (PARJANYA_WORKER_PACK)")
     verify.add_argument("--sizes-only", action="store_true", help="believe files of the right size unread")
     verify.add_argument("--json", action="store_true", help="print the stages as JSON")
     verify.set_defaults(run=_spoken(_verify))
@@ -42,9 +43,7 @@ def add_commands(commands: "Commands") -> None:
     manifest = commands.add_parser("manifest", help=f"write {MANIFEST}: sizes and hashes of a model folder")
     manifest.add_argument("--model", type=Path, required=True, metavar="DIR", help="the model folder")
     manifest.add_argument("--engine", metavar="NAME", help="that will load it")
-    manifest.add_argument(
-        "--pack", action="append", metavar="ID", help="prompt pack that workers will ask; may be repeated"
-    )
+    _take_packs(manifest)
     manifest.add_argument("--revision", default="", help="of the model where it came from")
     manifest.add_argument("--force", action="store_true", help="write over the one that is there")
     manifest.set_defaults(run=_spoken(_manifest))
@@ -53,6 +52,7 @@ def add_commands(commands: "Commands") -> None:
         "golden", help=f"write {GOLDEN}: what the engine answers, to be compared with"
     )
     _take_engine(golden)
+    _take_packs(golden)
     golden.add_argument("--force", action="store_true", help="write over the ones that are there")
     golden.set_defaults(run=_spoken(_golden))
 
@@ -78,24 +78,33 @@ def _spoken(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse.
 def _take_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, metavar="DIR", help="the model folder (PARJANYA_WORKER_MODEL)")
     parser.add_argument("--engine", metavar="NAME", help="(PARJANYA_ENGINE)")
-    parser.add_argument("--pack", metavar="ID", help="the prompt pack (PARJANYA_WORKER_PACK)")
     parser.add_argument("--device", metavar="NAME", help="auto, cpu, cuda:0 ... (PARJANYA_WORKER_DEVICE)")
 
 
+def _take_packs(parser: argparse.ArgumentParser) -> None:
+    what = "a prompt pack that workers will ask (PARJANYA_WORKER_PACK); may be repeated"
+    parser.add_argument("--pack", action="append", metavar="ID", help=what)
+
+
+def _packs_of(arguments: argparse.Namespace) -> list[PromptPack]:
+    return [shipped_pack(each) for each in arguments.pack or [load_worker_settings().pack]]
+
+
 def _verify(arguments: argparse.Namespace) -> int:
-    booted = _boot(arguments, sizes_only=arguments.sizes_only)
+    pack = shipped_pack(arguments.pack or load_worker_settings().pack)
+    booted = _boot(arguments, pack, sizes_only=arguments.sizes_only)
     show(booted.run, as_json=arguments.json)
     return exit_status(booted.run.failed) if booted.run.failed else 0
 
 
 def _manifest(arguments: argparse.Namespace) -> int:
-    packs = arguments.pack or [load_worker_settings().pack]
+    packs = _packs_of(arguments)
 
     def bake() -> str:
         made = bake_manifest(
             arguments.model,
             engine=_engine_of(arguments),
-            packs=[shipped_pack(each) for each in packs],
+            packs=packs,
             revision=arguments.revision,
             force=arguments.force,
             now=datetime.now(UTC),
@@ -111,19 +120,26 @@ def _golden(arguments: argparse.Namespace) -> int:
     if folder is None:
         raise ConfigError("name the model folder by --model or PARJANYA_WORKER_MODEL")
     require_absent(folder / GOLDEN, force=arguments.force)  # asked before minutes of loading
-    booted = _boot(arguments, without_golden=True)
+    first, *also = _packs_of(arguments)
+    booted = _boot(arguments, first, without_golden=True)
     if booted.run.failed:
         show(booted.run, as_json=False)
         return exit_status(booted.run.failed)
 
     def bake() -> str:
-        made = bake_golden(folder, booted, force=arguments.force, now=datetime.now(UTC))
+        made = bake_golden(folder, booted, force=arguments.force, now=datetime.now(UTC), also=also)
         return f"{len(made.images)} images, {made.dtype} on {made.hardware}, {made.tolerance} allowed"
 
     return _told(folder / GOLDEN, bake)
 
 
-def _boot(arguments: argparse.Namespace, *, sizes_only: bool = False, without_golden: bool = False) -> Booted:
+def _boot(
+    arguments: argparse.Namespace,
+    pack: PromptPack,
+    *,
+    sizes_only: bool = False,
+    without_golden: bool = False,
+) -> Booted:
     own = load_worker_settings()
     narrator = Narrator()
     request = Request(
@@ -133,7 +149,7 @@ def _boot(arguments: argparse.Namespace, *, sizes_only: bool = False, without_go
             device=arguments.device or own.device,
             micro_batch=own.micro_batch,
         ),
-        pack=shipped_pack(arguments.pack or own.pack),
+        pack=pack,
         sizes_only=sizes_only,
         without_golden=without_golden,
         tell=narrator.tell,

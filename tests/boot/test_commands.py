@@ -45,7 +45,7 @@ def test_published_checkpoint_becomes_a_folder_that_boots(
     model, pack = f"--model={published}", shipped_pack("photo-1")
 
     assert main(["manifest", model, "--pack=photo-1", "--pack=house-1", "--revision=abc"]) == 0
-    assert main(["golden", model, "--pack=photo-1", "--device=cpu"]) == 0
+    assert main(["golden", model, "--pack=photo-1", "--pack=house-1", "--device=cpu"]) == 0
     capsys.readouterr()
     assert main(["verify", model, "--pack=photo-1", "--device=cpu", "--json"]) == 0
 
@@ -66,6 +66,7 @@ def test_published_checkpoint_becomes_a_folder_that_boots(
     }
     golden = Golden.model_validate_json((published / GOLDEN).read_bytes())
     assert (golden.dtype, golden.hardware, golden.tolerance) == ("float32", "cpu", 1e-4)
+    assert {each.partition("@")[0] for each in golden.answers} == {"photo-1", "house-1"}
     assert set(golden.images) == set(golden_images())
 
 
