@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+import boto3
 import pytest
 
 from gpu_worker.background import between_steps
@@ -162,8 +163,11 @@ def test_headless_worker_that_refuses_its_model_receives_nothing_and_says_why(
     assert (depth.value.visible > 0, depth.value.in_flight) == (True, 0)
 
 
-def test_work_between_steps_is_not_begun_with_a_model_that_was_refused(site: Site, folder: Path) -> None:
+def test_work_between_steps_is_not_begun_with_a_model_that_was_refused(
+    site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The agent gives the instance up when this raises, and by then Truth says why."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the environment of whoever called first
     drop_tensor(folder, TENSOR)
     rebless(folder)
 
