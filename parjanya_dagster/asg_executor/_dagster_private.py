@@ -60,8 +60,8 @@ __all__ = [
     "in_process_executor",
     "interrupts_captured",
     "local_step_process",
-    "mirror_output_by_thread",
     "open_instance",
+    "output_mirrored_by_thread",
     "report_step_location",
     "retries_field",
     "run_of",
@@ -191,13 +191,19 @@ def execute_step(
     return _execute_step_command_body(args, instance, run)
 
 
-def mirror_output_by_thread() -> None:
-    """Copy captured output to this process's own streams by a thread, from now on.
+@contextmanager
+def output_mirrored_by_thread() -> Iterator[None]:
+    """Copy what steps of this process print to its own streams by a thread, in the block.
 
     Dagster starts four processes for that in every step, two of them Python, and loses what a step prints in
     its last second. There is no public seam.
     """
+    usual = compute_logs.tail_to_stream
     compute_logs.tail_to_stream = _mirrored
+    try:
+        yield
+    finally:
+        compute_logs.tail_to_stream = usual
 
 
 @contextmanager

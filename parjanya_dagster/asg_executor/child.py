@@ -238,7 +238,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Programs started by a step must not hold our end of the socket open.
     os.set_inheritable(options.socket_fd, False)  # noqa: FBT003 -- the function's only parameter of that kind
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
-    private.mirror_output_by_thread()
     for module_name in options.preload:
         importlib.import_module(module_name)
     child = StepChild(
@@ -251,7 +250,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ),
         background=load_background(options.between_steps) if options.between_steps else None,
     )
-    child.run()
+    with private.output_mirrored_by_thread():
+        child.run()
     return 0
 
 

@@ -39,8 +39,10 @@ class LocalSteps:
         """Execute a step here and now; its result is in the event log when this returns."""
         self._inline_ends[lease_id] = "it ended in the run worker and left no step result"
         try:
-            for _ in private.execute_step(args, instance, private.run_of(args, instance)):
-                pass
+            run = private.run_of(args, instance)
+            with private.output_mirrored_by_thread():
+                for _ in private.execute_step(args, instance, run):
+                    pass
         except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
             # The step has taken the signal; the loop, which has to end the run, must see one too.
             os.kill(os.getpid(), signal.SIGINT)

@@ -128,17 +128,17 @@ def test_output_when_mirrored_then_all_of_it_arrives_and_no_process_is_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A step's last words reach the agent's log, too: Dagster's own `tail` loses its last second."""
-    monkeypatch.setattr(private.compute_logs, "tail_to_stream", private.compute_logs.tail_to_stream)
+    usual = private.compute_logs.tail_to_stream
     monkeypatch.setattr(subprocess, "Popen", None)
-    private.mirror_output_by_thread()
 
-    with (tmp_path / "agent.log").open("w") as stream:
+    with (tmp_path / "agent.log").open("w") as stream, private.output_mirrored_by_thread():
         with private.compute_logs.mirror_stream_to_file(stream, str(tmp_path / "captured")):
             os.write(stream.fileno(), b"last words")
         os.write(stream.fileno(), b", and what comes after the step")
 
     assert (tmp_path / "captured").read_bytes() == b"last words"
     assert (tmp_path / "agent.log").read_bytes() == b"last words, and what comes after the step"
+    assert private.compute_logs.tail_to_stream is usual
 
 
 def test_private_imports_are_all_in_one_file() -> None:
