@@ -307,7 +307,7 @@ MUTANTS: Final = (
         story="the original is read as it is now, not as it was when it was validated",
         patches=(
             Branch(
-                where="gpu_worker.fetch:_from_original", before=", version_id=job.source_version_id", after=""
+                where="gpu_worker.fetch:from_original", before=", version_id=job.source_version_id", after=""
             ),
         ),
         checker=Contract(

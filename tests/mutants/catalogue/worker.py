@@ -126,8 +126,8 @@ MUTANTS: Final = (
         story="an object that is gone looks like one that is not there yet: it is asked for, for ever",
         patches=(
             Branch(
-                where="gpu_worker.fetch:_from_original",
-                before="if receive_count < _MISSING_TRIES:",
+                where="gpu_worker.fetch:_missing",
+                before="if receive_count < _TRIES:",
                 after="if True:",
             ),
         ),
@@ -268,7 +268,7 @@ MUTANTS: Final = (
         story="a partial replay keeps answers of other weights or other pixels",
         patches=(
             Branch(
-                where="gpu_worker.score:carried_over",
+                where="gpu_worker.interview:Interview.carried_over",
                 before="if source is None or source.fingerprint != fingerprint:",
                 after="if source is None:",
             ),
