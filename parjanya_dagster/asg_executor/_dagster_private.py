@@ -72,7 +72,7 @@ __all__ = [
     "warn",
 ]
 
-_MIRROR_EVERY_S: Final = 1.0
+_MIRROR_EVERY_S: Final = 0.5
 _SHORTEST_PAUSE_S: Final = 0.02
 _READINGS_PER_SILENCE: Final = 10
 _FINAL_STATUSES = frozenset({StepEventStatus.SUCCESS, StepEventStatus.FAILURE, StepEventStatus.SKIPPED})

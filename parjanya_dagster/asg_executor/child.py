@@ -6,6 +6,7 @@ a signal interrupt them; the heartbeat is the supervisor's, in another process, 
 """
 
 import argparse
+import faulthandler
 import importlib
 import logging
 import os
@@ -41,6 +42,8 @@ _BACKGROUND_PAUSE_S = 1.0
 _BACKGROUND_MAX_PAUSE_S = 60.0
 # Tries, in seconds after one another, to learn whether the lease still stands before a result is written.
 _CONFIRM_PAUSES_S = (0.0, 1.0, 2.0, 5.0, 10.0)
+
+_LINE = "%(levelname)s %(name)s %(message)s"
 
 log = logging.getLogger("asg_executor.child")
 
@@ -215,6 +218,21 @@ def _disregard(_signal: int, _frame: FrameType | None) -> None:
     return
 
 
+def _speak_past_the_capture() -> None:
+    """Log to the agent's own log: what is on stderr while a step runs belongs to the step's captured output.
+
+    Some of it is said right before this process ends itself, or crashes; then nothing would copy it.
+    """
+    past = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1)
+    faulthandler.enable(past)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=_LINE)
+    handler = logging.StreamHandler(past)
+    handler.setFormatter(logging.Formatter(_LINE))
+    own = logging.getLogger("asg_executor")
+    own.addHandler(handler)
+    own.propagate = False
+
+
 def _linked(location: str) -> dg.MetadataValue[str]:
     if location.startswith(("http://", "https://")):
         return dg.MetadataValue.url(location)
@@ -237,7 +255,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     take_signals_back()
     # Programs started by a step must not hold our end of the socket open.
     os.set_inheritable(options.socket_fd, False)  # noqa: FBT003 -- the function's only parameter of that kind
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    _speak_past_the_capture()
     for module_name in options.preload:
         importlib.import_module(module_name)
     child = StepChild(
