@@ -70,7 +70,7 @@ def measure_chains(results: Results, directory: Path, names: list[str]) -> None:
             results.add(PER_STEP, {**row, f"over {names[0]}": took - base})
     results.remark(
         f"Medians of {ROUNDS} runs of {STEPS} steps that do nothing, after one to warm up; SQLite and the"
-        " local AWS process, which looks at a queue every 0.1 s: about 0.05 s of a warm step."
+        " local AWS process, which looks at a queue every 0.1 s."
     )
 
 

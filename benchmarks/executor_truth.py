@@ -31,8 +31,9 @@ from parjanya_dagster.core.truth.lifecycle import Status
 
 TENANT = "bench"
 PATIENCE_S = 120.0
-# Between a run's end and the next image: beyond the sensor's minimum interval, and at any phase of its ticks.
-PAUSE_S = (11.0, 16.0)
+# Between a run's end and the next image: past the sensor's minimum interval, at any phase of its ticks, and
+# before the idle instance gives its protection up and only watches.
+PAUSE_S = (6.0, 11.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
