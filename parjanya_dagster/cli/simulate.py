@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,15 +66,25 @@ def simulate(
         raise click.UsageError("choose one of --scenario, --stage and --trace")
     if scenario is None and (assume or plot is not None):
         raise click.UsageError("--assume and --plot go with --scenario")
-    logging.disable(logging.CRITICAL)  # what workers log of faults would be the faults asked for
-    if scenario is not None:
-        _forecast(assume, plot, as_json=as_json)
-    elif code is not None:
-        _stage(code, as_json=as_json)
-    elif trace is not None:
-        _replay(trace, as_json=as_json)
-    else:
-        _chaos(seed, steps, seeds, as_json=as_json)
+    with _silence():
+        if scenario is not None:
+            _forecast(assume, plot, as_json=as_json)
+        elif code is not None:
+            _stage(code, as_json=as_json)
+        elif trace is not None:
+            _replay(trace, as_json=as_json)
+        else:
+            _chaos(seed, steps, seeds, as_json=as_json)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Log nothing inside the block: what workers log of faults would be the faults that were asked for."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _chaos(seed: int, steps: int, seeds: int, *, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """`parjanya simulate`: what it prints, and how it ends."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,13 @@ def test_simulate_when_every_promise_is_kept_ends_with_a_document_and_status_0()
     assert set(printed["faults"]) == {fault.value for fault in Fault}
     assert printed["covered"]["transitions"]
     assert printed["covered"]["actions"]
+
+
+def test_simulate_when_done_lets_its_process_log_again() -> None:
+    """Who calls it as a function is not silenced by it."""
+    invoke("--seed", "1", "--steps", "100")
+
+    assert logging.getLogger().isEnabledFor(logging.CRITICAL)
 
 
 def test_simulate_when_a_promise_is_broken_prints_a_trace_that_breaks_it_again(
