@@ -26,6 +26,7 @@ from gpu_worker.interview import Interview
 from gpu_worker.score import Scorer, warm_scorer
 from parjanya_dagster.cli.files import engine_options
 from parjanya_dagster.cli.inspect import read_path
+from parjanya_dagster.cli.options import DEVICE_OPTION, ENGINE_OPTION, MODEL_OPTION, PACK_OPTION
 from parjanya_dagster.cli.tables import console_for_tables
 from parjanya_dagster.core.policy.calibration import Calibration, Fit, QuestionCalibration
 from parjanya_dagster.core.truth.answers import Answers
@@ -57,14 +58,10 @@ _AT_ONCE: Final = 16
     is_flag=True,
     help="Don't ask about blank images, nor correct for it: for engine cpu, which measures them rightly.",
 )
-@click.option("--engine", default="cpu", show_default=True, help="Who answers the questions.")
-@click.option(
-    "--model",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of the engine's checkpoint; PARJANYA_WORKER_MODEL if none.",
-)
-@click.option("--device", help="Where it computes: auto, cpu, cuda:0; PARJANYA_WORKER_DEVICE if none.")
-@click.option("--pack", help="Prompt pack that is asked; PARJANYA_WORKER_PACK if none.")
+@ENGINE_OPTION
+@MODEL_OPTION
+@DEVICE_OPTION
+@PACK_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as one JSON object.")
 def calibrate(
     *,

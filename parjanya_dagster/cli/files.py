@@ -16,6 +16,7 @@ from gpu_worker.score import warm_scorer
 from gpu_worker.settings import load_worker_settings
 from parjanya_dagster.cli.exits import INCOMPLETE
 from parjanya_dagster.cli.inspect import inspect_paths
+from parjanya_dagster.cli.options import DEVICE_OPTION, ENGINE_OPTION, MODEL_OPTION, PACK_OPTION
 from parjanya_dagster.cli.score import packaged_policy, score_paths
 from parjanya_dagster.cli.tables import console_for_tables
 from parjanya_dagster.core.truth.technical import TechnicalReason
@@ -44,14 +45,10 @@ def inspect(*, paths: tuple[Path, ...], as_json: bool) -> None:
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--engine", default="cpu", show_default=True, help="Who answers the questions.")
-@click.option(
-    "--model",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of the engine's checkpoint; PARJANYA_WORKER_MODEL if none.",
-)
-@click.option("--device", help="Where it computes: auto, cpu, cuda:0; PARJANYA_WORKER_DEVICE if none.")
-@click.option("--pack", help="Prompt pack that is asked; PARJANYA_WORKER_PACK if none.")
+@ENGINE_OPTION
+@MODEL_OPTION
+@DEVICE_OPTION
+@PACK_OPTION
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line and file, in order.")
 def score(
     *,

@@ -28,6 +28,18 @@ class Time(click.ParamType[datetime]):
 
 
 TIME: Final = Time()
+ENGINE_OPTION: Final = click.option(
+    "--engine", default="cpu", show_default=True, help="Who answers the questions."
+)
+MODEL_OPTION: Final = click.option(
+    "--model",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of the engine's checkpoint; PARJANYA_WORKER_MODEL if none.",
+)
+DEVICE_OPTION: Final = click.option(
+    "--device", help="Where it computes: auto, cpu, cuda:0; PARJANYA_WORKER_DEVICE if none."
+)
+PACK_OPTION: Final = click.option("--pack", help="Prompt pack that is asked; PARJANYA_WORKER_PACK if none.")
 YES_OPTION: Final = click.option(
     "--yes", is_flag=True, help="Carry it out; without, only say what would be touched."
 )
